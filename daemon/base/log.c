@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "log.h"
+#include "text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <systemd/sd-journal.h>
+
+/* The one global state besides main files' settings: where this process logs to is a property of the process. */
+static struct {
+        int max_level;
+        bool journal;
+} log_state = { .max_level = LOG_INFO };
+
+void log_set_max_level(int priority) {
+        log_state.max_level = priority;
+}
+
+int log_get_max_level(void) {
+        return log_state.max_level;
+}
+
+void log_open(void) {
+        const char *stream = getenv("JOURNAL_STREAM");
+        unsigned long long device, inode;
+        struct stat st;
+
+        log_state.journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+                fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+static size_t add_field(struct iovec *iov, size_t n, char *text) {
+        if (!text)
+                return n;
+        iov[n] = (struct iovec) { .iov_base = text, .iov_len = strlen(text) };
+        return n + 1;
+}
+
+static size_t add_text(struct iovec *iov, size_t n, const char *name, const char *value) {
+        return isempty(value) ? n : add_field(iov, n, text_printf("%s=%s", name, value));
+}
+
+static void log_to_journal(int priority, const struct log_fields *fields, const char *message) {
+        struct iovec iov[9];
+        size_t n = 0;
+
+        n = add_field(iov, n, text_printf("PRIORITY=%i", priority));
+        n = add_text(iov, n, "MESSAGE", message);
+        if (fields) {
+                n = add_text(iov, n, "MESSAGE_ID", fields->message_id);
+                n = add_text(iov, n, "GIVC_METHOD", fields->method);
+                n = add_text(iov, n, "GIVC_PEER", fields->peer);
+                n = add_text(iov, n, "GIVC_VM", fields->vm);
+                n = add_text(iov, n, "GIVC_UNIT", fields->unit);
+                n = add_text(iov, n, "GIVC_STATUS", fields->status);
+                if (fields->duration_usec > 0)
+                        n = add_field(iov, n, text_printf("GIVC_DURATION_USEC=%llu",
+                                                      (unsigned long long) fields->duration_usec));
+        }
+        (void) sd_journal_sendv(iov, (int) n);
+        for (size_t i = 0; i < n; i++)
+                free(iov[i].iov_base);
+}
+
+static void log_text(int priority, const struct log_fields *fields, const char *message) {
+        if (log_state.journal)
+                log_to_journal(priority, fields, message);
+        else
+                dprintf(STDERR_FILENO, "%s\n", message);
+}
+
+void log_event(int priority, const struct log_fields *fields, const char *format, ...) {
+        _cleanup_(freep) char *message = NULL;
+        int saved = errno;
+        va_list ap;
+
+        if (priority > log_state.max_level)
+                return;
+        va_start(ap, format);
+        if (vasprintf(&message, format, ap) < 0)
+                message = NULL;
+        va_end(ap);
+        log_text(priority, fields, message ?: "out of memory while logging");
+        errno = saved;
+}
+
+int log_errno(int priority, int error, const char *format, ...) {
+        _cleanup_(freep) char *message = NULL, *whole = NULL;
+        va_list ap;
+
+        if (priority > log_state.max_level)
+                return error;
+        va_start(ap, format);
+        if (vasprintf(&message, format, ap) < 0)
+                message = NULL;
+        va_end(ap);
+        if (message)
+                whole = text_printf("%s: %s", message, strerror(-error));
+        log_text(priority, NULL, whole ?: "out of memory while logging");
+        return error;
+}

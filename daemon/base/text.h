@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+#include "util.h"
+
+/* Formatted text on the heap, or NULL (ENOMEM). */
+char *text_printf(const char *format, ...) _printf_(1, 2) _must_check_;
+
+/*
+ * Reads a decimal number: digits alone, no sign, no blank, at most max. Returns 0, -EINVAL (not a number) or
+ * -ERANGE (greater than max).
+ */
+int text_to_uint(const char *s, uint64_t max, uint64_t *ret);
+
+/*
+ * Reads a whole file of at most max bytes into NUL-terminated memory, which becomes the caller's. *ret_size, when
+ * not NULL, excludes the NUL. Returns 0, -E2BIG, or what open() or read() said.
+ */
+int text_read_file(const char *path, size_t max, char **ret, size_t *ret_size);
+
+/* Whether the n bytes are well-formed UTF-8 (RFC 3629), as every proto3 string must be. */
+bool text_is_utf8(const char *s, size_t n);
+
+/*
+ * A copy in which control characters and bytes outside of ASCII's printable range stand as \xHH, at most max source
+ * bytes and then "…": what a peer sent, made fit for a log line. On the heap, or NULL (ENOMEM).
+ */
+char *text_escape(const char *s, size_t n, size_t max);
+
+/* A valid systemd unit name that ends in one of the unit suffixes, at most 255 bytes (systemd's UNIT_NAME_MAX). */
+bool text_is_unit_name(const char *s);
+/* A VM or identity name: a DNS label or host name of [A-Za-z0-9._-], starting with a letter or digit, at most 253. */
+bool text_is_host_name(const char *s);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * A D-Bus connection that is held: opened without blocking, noticed when it dies, joined again with back-off.
+ */
+
+#include "util.h"
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+struct bus;
+
+enum bus_kind {
+        BUS_SYSTEM, /* the system bus and its systemd */
+        BUS_USER,   /* the user's own */
+};
+
+/* Whoever has something to do at every (re)connection or loss: rooms above add one each. */
+struct bus_listener {
+        /* The connection stands (Hello was answered). Match rules and the like must be made (again). */
+        void (*connected)(struct bus *bus, void *userdata);
+        /* It is lost: every call under way has failed with -ENOTCONN or ECONNRESET by now. */
+        void (*lost)(struct bus *bus, void *userdata);
+};
+
+int bus_new(struct bus **ret, sd_event *event, enum bus_kind kind);
+struct bus *bus_free(struct bus *bus);
+DEFINE_CLEANUP(struct bus, bus_free)
+
+/* Must be called before bus_start(); listener is static data. */
+int bus_add_listener(struct bus *bus, const struct bus_listener *listener, void *userdata);
+/* Begins to connect. What fails is tried again, for ever, and logged once per cause. */
+void bus_start(struct bus *bus);
+
+/* The connection while it stands, else NULL. Never call it synchronously. */
+sd_bus *bus_connection(struct bus *bus);

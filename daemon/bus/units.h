@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * systemd's units, over its D-Bus interface (org.freedesktop.systemd1(5)): the state of those that are followed,
+ * kept true by signals, and the operations on them. Nothing is polled.
+ */
+
+#include "bus.h"
+
+struct units;
+struct unit;
+
+/* A unit's state as systemd names it. No member is NULL; a unit that systemd does not know is not-found/inactive/dead. */
+struct unit_state {
+        const char *name;
+        const char *description;
+        const char *load_state;   /* loaded, not-found, masked, … */
+        const char *active_state; /* active, inactive, failed, activating, … */
+        const char *sub_state;    /* running, dead, exited, … */
+        const char *path;         /* D-Bus object path, as deployed peers have in UnitStatus.Path */
+        const char *freezer_state; /* running, freezing, frozen, thawing */
+        const char *result;       /* of a service: success, exit-code, signal, oom-kill, …; "" where unknown */
+        int32_t exit_code;        /* ExecMainCode: CLD_EXITED, …; 0 where none */
+        int32_t exit_status;      /* ExecMainStatus */
+};
+
+/* Inactive or failed, and no job is to change that. */
+bool unit_state_is_final(const struct unit_state *state);
+
+/* Told of every change of a followed unit, in order, none merged away where a unit passes through a final state. */
+typedef void (*unit_changed_t)(struct units *units, const struct unit_state *state, void *userdata);
+
+int units_new(struct units **ret, struct bus *bus, unit_changed_t changed, void *userdata);
+struct units *units_free(struct units *units);
+DEFINE_CLEANUP(struct units, units_free)
+
+/* Follows a unit (it need not exist yet). The first changed() comes when its state is known. 0, -EINVAL, -ENOMEM. */
+int units_follow(struct units *units, const char *name);
+void units_unfollow(struct units *units, const char *name);
+/* The last known state, valid until the next return to the event loop; NULL: not followed, or not known yet. */
+const struct unit_state *units_get(struct units *units, const char *name);
+
+/*
+ * How an operation ended. error 0: done, and state is what it is now (a unit that is gone is inactive/dead). Else a
+ * negative errno with a text for people: -ENOENT no such unit, -ENOTCONN no bus, -ECANCELED job cancelled, -ETIMEDOUT,
+ * -EBUSY, -EOPNOTSUPP cannot be frozen, -EREMOTEIO the job failed (systemd's result is in the text), -EACCES.
+ */
+typedef void (*unit_done_t)(int error, const char *message, const struct unit_state *state, void *userdata);
+
+struct unit_operation;
+
+enum unit_verb {
+        UNIT_STATUS,   /* only read the state, fresh from systemd */
+        UNIT_START,    /* StartUnit, mode replace */
+        UNIT_RESTART,  /* RestartUnit, mode replace: what StartUnit of the wire does */
+        UNIT_STOP,     /* StopUnit, mode replace; of what is not loaded: done */
+        UNIT_KILL,     /* SIGKILL to all its processes; done when the signal was sent */
+        UNIT_FREEZE,
+        UNIT_THAW,
+};
+
+/*
+ * Begins an operation on any unit, followed or not. done is called once, later, when the job (if one) has ended;
+ * *ret can be cancelled until then: nobody is told any more, but the job goes on.
+ */
+int units_operate(struct units *units, enum unit_verb verb, const char *name, unit_done_t done, void *userdata,
+        struct unit_operation **ret);
+struct unit_operation *unit_operation_cancel(struct unit_operation *operation);

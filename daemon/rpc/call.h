@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * A call that came in. It is the handler's from the moment in which the method's function is called until the
+ * handler finishes it or is told that it is gone: after either of the two, the pointer is dead.
+ */
+
+#include "server.h"
+#include "status.h"
+
+#include <protobuf-c/protobuf-c.h>
+
+struct rpc_call_ops {
+        /* Methods whose request is a stream: one message more. It lasts until the function returns. */
+        void (*message)(struct rpc_call *call, const ProtobufCMessage *message, void *userdata);
+        /* Methods whose request is a stream: the client will send no more. */
+        void (*half_closed)(struct rpc_call *call, void *userdata);
+        /* What is queued has fallen below the low mark, after rpc_call_send() had said so. */
+        void (*writable)(struct rpc_call *call, void *userdata);
+        /*
+         * Cancelled by the client, past its deadline, or its connection lost: stop the work, do not answer. The last
+         * callback; never follows rpc_call_finish().
+         */
+        void (*gone)(struct rpc_call *call, void *userdata);
+};
+
+/* A handler that does not finish the call before it returns sets these, so that it hears of gone(). */
+void rpc_call_set_ops(struct rpc_call *call, const struct rpc_call_ops *ops, void *userdata);
+
+/* Who calls, what, and until when. */
+const struct rpc_peer *rpc_call_peer(const struct rpc_call *call);
+struct rpc_server *rpc_call_server(const struct rpc_call *call);
+const char *rpc_call_package(const struct rpc_call *call);                           /* "admin" */
+const char *rpc_call_method(const struct rpc_call *call);                            /* "StartVM" */
+const char *rpc_call_path(const struct rpc_call *call);                              /* "/admin.AdminService/StartVM" */
+const ProtobufCMethodDescriptor *rpc_call_descriptor(const struct rpc_call *call);
+/* CLOCK_MONOTONIC microseconds; USEC_INFINITY: none. Pass what is left on to the next hop. */
+uint64_t rpc_call_deadline(const struct rpc_call *call);
+/* A header of the request's, or NULL; keys in lower case; "-bin" values as they travelled (base64). */
+const char *rpc_call_metadata(const struct rpc_call *call, const char *key);
+/* Memory that lasts as long as the call; NULL: ENOMEM. */
+struct arena *rpc_call_arena(struct rpc_call *call);
+
+/* Metadata to send before the first message, and with the status. 0, -EINVAL, -ENOMEM. */
+int rpc_call_add_header(struct rpc_call *call, const char *key, const char *value);
+int rpc_call_add_trailer(struct rpc_call *call, const char *key, const char *value);
+
+/*
+ * Queues an answer. Returns 0; 1 when more than the high mark (RPC_CALL_HIGH bytes) is queued now: stop until
+ * writable(); -EMSGSIZE past the server's limit; -ENOMEM.
+ */
+int rpc_call_send(struct rpc_call *call, const ProtobufCMessage *message);
+#define RPC_CALL_HIGH (256 * 1024)
+#define RPC_CALL_LOW  (64 * 1024)
+/* Bytes queued and not yet sent. */
+size_t rpc_call_queued(const struct rpc_call *call);
+/* While off, message() is not told and the client is stopped by flow control. */
+void rpc_call_set_reading(struct rpc_call *call, bool on);
+
+/* End the call: what is queued is still sent. Exactly one of these, once. */
+void rpc_call_finish(struct rpc_call *call, const struct rpc_status *status);
+void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *message); /* send, then finish with OK */
+void rpc_call_fail(struct rpc_call *call, enum rpc_code code, const char *format, ...) _printf_(3, 4);
