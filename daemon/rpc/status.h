@@ -42,7 +42,10 @@ char *rpc_status_message_encode(const char *message);
 /* Its inverse; what is not well-formed is kept as it stands, as the protocol asks. On the heap, or NULL. */
 char *rpc_status_message_decode(const char *text, size_t n);
 
-/* Base64 without padding, as binary metadata ("-bin") travels; decoding takes it with or without padding. */
+/*
+ * Base64 without padding, as binary metadata ("-bin") travels; decoding takes it with or without padding. Text and
+ * bytes are on the heap; NULL or -ENOMEM, and -EINVAL for what is not base64.
+ */
 char *rpc_base64_encode(const uint8_t *data, size_t n);
 int rpc_base64_decode(const char *text, size_t n, uint8_t **ret, size_t *ret_n);
 
