@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * A message that peers can cause, limited for each peer by itself: one that floods does not hide what
+ * another does.
+ */
+
+#include "ratelimit.h"
+
+/* Peers told apart at once; past that, the one that was heard least recently is forgotten. */
+#define PEER_LIMIT_PEERS 64
+
+struct peer_limit {
+        struct peer_limit_slot {
+                uint64_t peer; /* hash of its name; 0: free */
+                struct ratelimit limit;
+        } slots[PEER_LIMIT_PEERS];
+};
+
+#define PEER_LIMIT_NULL ((struct peer_limit){})
+
+/* True if a message about the peer of that name may pass now. *ret_suppressed as in ratelimit_pass(). */
+bool peer_limit_pass(struct peer_limit *limit, const char *peer, unsigned *ret_suppressed);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * MESSAGE_ID= of what an operator acts on (journalctl -x explains each: units/givc.catalog). An id never
+ * changes its meaning; a new meaning gets a new one.
+ */
+
+#define GIVC_MESSAGE_AGENT_REGISTERED     "fbc0af0cb84449f9a1054fb84d8d9cf8"
+#define GIVC_MESSAGE_AGENT_LOST           "e62a4230036242c0a493ddabcbcb06cd"
+#define GIVC_MESSAGE_AGENT_BACK           "b58f6c21cdc64d61a958c67e127aca30"
+#define GIVC_MESSAGE_AGENT_REMOVED        "022ecba92c6e46659d3e2ac89c51daee"
+#define GIVC_MESSAGE_REGISTRATION_REFUSED "fe144188a7a84f498b985f4913a0d051"
+#define GIVC_MESSAGE_CERTIFICATE_REFUSED  "f257f0ba8ae645e79e05f5b29b4d65e9"
+#define GIVC_MESSAGE_ACCESS_CONTROL_OFF   "f9f7adb3d4b64fb2ad01caaa8e04bc18"
