@@ -12,7 +12,7 @@ struct arena_chunk {
 };
 
 void arena_init(struct arena *arena, size_t limit) {
-        *arena = (struct arena) { .limit = limit };
+        *arena = (struct arena){ .limit = limit };
 }
 
 void arena_clear(struct arena *arena) {

@@ -33,7 +33,7 @@ char *buffer_reserve(struct buffer *buffer, size_t n) {
         if (length > 0)
                 memcpy(data, buffer->data + buffer->start, length);
         free(buffer->data);
-        *buffer = (struct buffer) { .data = data, .end = length, .size = size };
+        *buffer = (struct buffer){ .data = data, .end = length, .size = size };
         return data + length;
 }
 

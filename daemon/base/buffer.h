@@ -10,7 +10,7 @@ struct buffer {
         size_t start, end, size; /* the bytes are data[start … end) */
 };
 
-#define BUFFER_NULL ((struct buffer) {})
+#define BUFFER_NULL ((struct buffer){})
 
 void buffer_clear(struct buffer *buffer);
 
@@ -22,7 +22,8 @@ static inline char *buffer_bytes(const struct buffer *buffer) {
         return buffer->data + buffer->start;
 }
 
-/* Makes room for n more bytes and returns where they go, or NULL (ENOMEM); count them in with buffer_commit(). */
+/* Makes room for n more bytes and returns where they go, or NULL (ENOMEM); count them in with
+ * buffer_commit(). */
 char *buffer_reserve(struct buffer *buffer, size_t n);
 void buffer_commit(struct buffer *buffer, size_t n);
 /* 0 or -ENOMEM. */

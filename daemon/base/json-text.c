@@ -43,13 +43,12 @@ json_t *json_get_nocase(const json_t *object, const char *key) {
         exact = json_object_get(object, key);
         if (exact)
                 return exact;
-        json_object_foreach((json_t *) object, k, value)
-                if (strcasecmp(k, key) == 0)
-                        return value;
+        json_object_foreach((json_t *) object, k, value) if (strcasecmp(k, key) == 0) return value;
         return NULL;
 }
 
-/* The functions below walk text that jansson has accepted: they need not check it again, only stay inside. */
+/* The functions below walk text that jansson has accepted: they need not check it again, only stay inside.
+ */
 struct cursor {
         const char *at, *end;
 };

@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * JSON files for people: jansson reads them; this finds the line of a value again, so that an error names it.
+ * JSON files for people: jansson reads them; this finds the line of a value again, so that an error names
+ * it.
  */
 
 #include "util.h"
@@ -16,18 +17,19 @@ struct json_text {
         json_t *root;
 };
 
-#define JSON_TEXT_NULL ((struct json_text) {})
+#define JSON_TEXT_NULL ((struct json_text){})
 
 /*
- * Reads path (at most 1 MiB). On failure returns a negative errno, and *ret_error, which becomes the caller's, says
- * what is wrong: "FILE:LINE:COLUMN: …". Duplicate keys are errors.
+ * Reads path (at most 1 MiB). On failure returns a negative errno, and *ret_error, which becomes the
+ * caller's, says what is wrong: "FILE:LINE:COLUMN: …". Duplicate keys are errors.
  */
 int json_text_load(struct json_text *json, const char *path, char **ret_error);
 void json_text_clear(struct json_text *json);
 
 /*
  * The line, from 1, on which the value at the given place begins. The place is written as keys and indexes,
- * "capabilities.applications[2].args"; keys are compared without regard to case. 0 when there is no such place.
+ * "capabilities.applications[2].args"; keys are compared without regard to case. 0 when there is no such
+ * place.
  */
 unsigned json_text_line(const struct json_text *json, const char *place);
 

@@ -8,7 +8,8 @@
 #include <sys/uio.h>
 #include <systemd/sd-journal.h>
 
-/* The one global state besides main files' settings: where this process logs to is a property of the process. */
+/* The one global state besides main files' settings: where this process logs to is a property of the
+ * process. */
 static struct {
         int max_level;
         bool journal;
@@ -28,13 +29,13 @@ void log_open(void) {
         struct stat st;
 
         log_state.journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-                fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+                        fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
 static size_t add_field(struct iovec *iov, size_t n, char *text) {
         if (!text)
                 return n;
-        iov[n] = (struct iovec) { .iov_base = text, .iov_len = strlen(text) };
+        iov[n] = (struct iovec){ .iov_base = text, .iov_len = strlen(text) };
         return n + 1;
 }
 
@@ -56,8 +57,9 @@ static void log_to_journal(int priority, const struct log_fields *fields, const 
                 n = add_text(iov, n, "GIVC_UNIT", fields->unit);
                 n = add_text(iov, n, "GIVC_STATUS", fields->status);
                 if (fields->duration_usec > 0)
-                        n = add_field(iov, n, text_printf("GIVC_DURATION_USEC=%llu",
-                                                      (unsigned long long) fields->duration_usec));
+                        n = add_field(iov, n,
+                                        text_printf("GIVC_DURATION_USEC=%llu",
+                                                        (unsigned long long) fields->duration_usec));
         }
         (void) sd_journal_sendv(iov, (int) n);
         for (size_t i = 0; i < n; i++)

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Logging: to the journal with fields when standard error is connected to it, else one line a message on standard
- * error. Nothing secret is ever passed to it.
+ * Logging: to the journal with fields when standard error is connected to it, else one line a message on
+ * standard error. Nothing secret is ever passed to it.
  */
 
 #include "util.h"
@@ -24,11 +24,13 @@ struct log_fields {
 /* Messages of a higher number (less important) than this are dropped. At start: LOG_INFO. */
 void log_set_max_level(int priority);
 int log_get_max_level(void);
-/* Chooses the journal if standard error is a stream to it (JOURNAL_STREAM=, systemd.exec(5)). Call once, early. */
+/* Chooses the journal if standard error is a stream to it (JOURNAL_STREAM=, systemd.exec(5)). Call once,
+ * early. */
 void log_open(void);
 
 void log_event(int priority, const struct log_fields *fields, const char *format, ...) _printf_(3, 4);
-/* Returns error, which is a negative errno, and appends its text: return log_errno(r, "Cannot open %s", path). */
+/* Returns error, which is a negative errno, and appends its text: return log_errno(r, "Cannot open %s",
+ * path). */
 int log_errno(int priority, int error, const char *format, ...) _printf_(3, 4);
 
 #define log_debug(...)            log_event(LOG_DEBUG, NULL, __VA_ARGS__)

@@ -3,7 +3,8 @@
 
 #include "util.h"
 
-/* Lets burst events pass per interval; one for each message that may repeat, so that it limits itself alone. */
+/* Lets burst events pass per interval; one for each message that may repeat, so that it limits itself alone.
+ */
 struct ratelimit {
         uint64_t interval_usec;
         unsigned burst;
@@ -11,5 +12,6 @@ struct ratelimit {
         unsigned n;          /* events seen since begin_usec */
 };
 
-/* True if this one may pass. *ret_suppressed, when not NULL: how many did not in the interval that just ended. */
+/* True if this one may pass. *ret_suppressed, when not NULL: how many did not in the interval that just
+ * ended. */
 bool ratelimit_pass(struct ratelimit *limit, unsigned *ret_suppressed);

@@ -30,7 +30,7 @@ int text_to_uint(const char *s, uint64_t max, uint64_t *ret) {
                 if (*s < '0' || *s > '9')
                         return -EINVAL;
                 if (__builtin_mul_overflow(value, 10, &value) ||
-                        __builtin_add_overflow(value, (uint64_t) (*s - '0'), &value))
+                                __builtin_add_overflow(value, (uint64_t) (*s - '0'), &value))
                         return -ERANGE;
         }
         if (value > max)
@@ -148,8 +148,17 @@ static bool is_alphanumeric(char c) {
 
 bool text_is_unit_name(const char *s) {
         static const char *const suffixes[] = {
-                ".service", ".socket", ".target", ".device", ".mount", ".automount", ".swap", ".timer", ".path",
-                ".slice", ".scope",
+                ".service",
+                ".socket",
+                ".target",
+                ".device",
+                ".mount",
+                ".automount",
+                ".swap",
+                ".timer",
+                ".path",
+                ".slice",
+                ".scope",
         };
         size_t n = strlen(s);
         bool known = false;

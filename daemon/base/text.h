@@ -13,8 +13,8 @@ char *text_printf(const char *format, ...) _printf_(1, 2) _must_check_;
 int text_to_uint(const char *s, uint64_t max, uint64_t *ret);
 
 /*
- * Reads a whole file of at most max bytes into NUL-terminated memory, which becomes the caller's. *ret_size, when
- * not NULL, excludes the NUL. Returns 0, -E2BIG, or what open() or read() said.
+ * Reads a whole file of at most max bytes into NUL-terminated memory, which becomes the caller's. *ret_size,
+ * when not NULL, excludes the NUL. Returns 0, -E2BIG, or what open() or read() said.
  */
 int text_read_file(const char *path, size_t max, char **ret, size_t *ret_size);
 
@@ -22,12 +22,14 @@ int text_read_file(const char *path, size_t max, char **ret, size_t *ret_size);
 bool text_is_utf8(const char *s, size_t n);
 
 /*
- * A copy in which control characters and bytes outside of ASCII's printable range stand as \xHH, at most max source
- * bytes and then "…": what a peer sent, made fit for a log line. On the heap, or NULL (ENOMEM).
+ * A copy in which control characters and bytes outside of ASCII's printable range stand as \xHH, at most max
+ * source bytes and then "…": what a peer sent, made fit for a log line. On the heap, or NULL (ENOMEM).
  */
 char *text_escape(const char *s, size_t n, size_t max);
 
-/* A valid systemd unit name that ends in one of the unit suffixes, at most 255 bytes (systemd's UNIT_NAME_MAX). */
+/* A valid systemd unit name that ends in one of the unit suffixes, at most 255 bytes (systemd's
+ * UNIT_NAME_MAX). */
 bool text_is_unit_name(const char *s);
-/* A VM or identity name: a DNS label or host name of [A-Za-z0-9._-], starting with a letter or digit, at most 253. */
+/* A VM or identity name: a DNS label or host name of [A-Za-z0-9._-], starting with a letter or digit, at
+ * most 253. */
 bool text_is_host_name(const char *s);

@@ -19,45 +19,45 @@
 #define _must_check_      __attribute__((warn_unused_result))
 #define _nonnull_(...)    __attribute__((nonnull(__VA_ARGS__)))
 #define ELEMENTSOF(array) (sizeof(array) / sizeof((array)[0]))
-#define MIN(a, b)                                                                                              \
-        ({                                                                                                     \
-                __typeof__(a) _a = (a);                                                                        \
-                __typeof__(b) _b = (b);                                                                        \
-                _a < _b ? _a : _b;                                                                             \
+#define MIN(a, b)                                                                                           \
+        ({                                                                                                  \
+                __typeof__(a) _a = (a);                                                                     \
+                __typeof__(b) _b = (b);                                                                     \
+                _a < _b ? _a : _b;                                                                          \
         })
-#define MAX(a, b)                                                                                              \
-        ({                                                                                                     \
-                __typeof__(a) _a = (a);                                                                        \
-                __typeof__(b) _b = (b);                                                                        \
-                _a > _b ? _a : _b;                                                                             \
+#define MAX(a, b)                                                                                           \
+        ({                                                                                                  \
+                __typeof__(a) _c = (a);                                                                     \
+                __typeof__(b) _d = (b);                                                                     \
+                _c > _d ? _c : _d;                                                                          \
         })
-#define container_of(pointer, type, member)                                                                    \
-        ({                                                                                                     \
-                const __typeof__(((type *) 0)->member) *_member = (pointer);                                   \
-                (type *) ((char *) _member - offsetof(type, member));                                          \
+#define container_of(pointer, type, member)                                                                 \
+        ({                                                                                                  \
+                const __typeof__(((type *) 0)->member) *_member = (pointer);                                \
+                (type *) ((char *) _member - offsetof(type, member));                                       \
         })
 
 /* Gives the value away and leaves NULL (or -1) behind, so that a cleanup attribute lets go of it. */
-#define TAKE_PTR(pointer)                                                                                      \
-        ({                                                                                                     \
-                __typeof__(pointer) *_p = &(pointer);                                                          \
-                __typeof__(pointer) _taken = *_p;                                                              \
-                *_p = NULL;                                                                                    \
-                _taken;                                                                                        \
+#define TAKE_PTR(pointer)                                                                                   \
+        ({                                                                                                  \
+                __typeof__(pointer) *_p = &(pointer);                                                       \
+                __typeof__(pointer) _taken = *_p;                                                           \
+                *_p = NULL;                                                                                 \
+                _taken;                                                                                     \
         })
-#define TAKE_FD(fd)                                                                                            \
-        ({                                                                                                     \
-                int *_p = &(fd);                                                                               \
-                int _taken = *_p;                                                                              \
-                *_p = -1;                                                                                      \
-                _taken;                                                                                        \
+#define TAKE_FD(fd)                                                                                         \
+        ({                                                                                                  \
+                int *_p = &(fd);                                                                            \
+                int _taken = *_p;                                                                           \
+                *_p = -1;                                                                                   \
+                _taken;                                                                                     \
         })
 
 /* Defines TYPE *function##p(TYPE **) for _cleanup_(). */
-#define DEFINE_CLEANUP(type, function)                                                                         \
-        static inline void function##p(type **p) {                                                             \
-                if (*p)                                                                                        \
-                        function(*p);                                                                          \
+#define DEFINE_CLEANUP(type, function)                                                                      \
+        static inline void function##p(type **p) {                                                          \
+                if (*p)                                                                                     \
+                        function(*p);                                                                       \
         }
 
 #define USEC_PER_MSEC UINT64_C(1000)
@@ -110,7 +110,8 @@ static inline bool endswith(const char *s, const char *suffix) {
         return n >= m && memcmp(s + n - m, suffix, m) == 0;
 }
 
-/* The clock's reading in microseconds. Durations: CLOCK_MONOTONIC; what is shown to people: CLOCK_REALTIME. */
+/* The clock's reading in microseconds. Durations: CLOCK_MONOTONIC; what is shown to people: CLOCK_REALTIME.
+ */
 static inline uint64_t now_usec(clockid_t clock) {
         struct timespec ts;
 

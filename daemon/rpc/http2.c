@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "http2-session.h"
+
+#include "log.h"
+#include "text.h"
+
+/* What a peer may have under way towards us on one stream; also what one stream can make us hold. */
+#define STREAM_WINDOW (1024 * 1024)
+/* Given back as soon as bytes have come (unless too many are held): no stream stops the others. */
+#define CONNECTION_WINDOW (4 * 1024 * 1024)
+/* Fewer, larger frames for bulk; see DATA_FRAME_MAX. */
+#define FRAME_MAX (64 * 1024)
+
+/* Reads in one wake-up before other connections get their turn. */
+#define READS_MAX 64
+
+/* RFC 9113, 10.5: streams reset by the client, and frames that carry nothing, per ten seconds. */
+#define RESETS_MAX      500
+#define IDLE_FRAMES_MAX 1000
+#define FLOOD_INTERVAL  (10 * USEC_PER_SEC)
+
+/* How long a peer may take to answer the PING between the two GOAWAYs of a graceful end. */
+#define DRAIN_PING_USEC (1 * USEC_PER_SEC)
+
+struct http2 *http2_ref(struct http2 *h) {
+        h->n_refs++;
+        return h;
+}
+
+struct http2 *http2_unref(struct http2 *h) {
+        if (--h->n_refs > 0)
+                return NULL;
+        nghttp2_session_del(h->session);
+        free(h->reason);
+        sd_event_unref(h->event);
+        free(h);
+        return NULL;
+}
+
+/* Detaches from the loop; tells the streams. After it nothing happens any more. */
+static void shut(struct http2 *h) {
+        struct http2_stream *stream;
+
+        h->closed = true;
+        h->flush_source = sd_event_source_disable_unref(h->flush_source);
+        h->keepalive_source = sd_event_source_disable_unref(h->keepalive_source);
+        while ((stream = LIST_FIRST(&h->streams, struct http2_stream, link)))
+                http2_stream_close(stream, HTTP2_STREAM_LOST);
+}
+
+static void end(struct http2 *h, int error, const char *reason) {
+        if (h->closed)
+                return;
+        shut(h);
+        h->config.ops->closed(h, error, reason, h->config.userdata);
+}
+
+struct bytestream *http2_bytestream(struct http2 *h) {
+        return h->bytes;
+}
+
+struct message_budget *http2_budget(struct http2 *h) {
+        return &h->budget;
+}
+
+size_t http2_n_streams(const struct http2 *h) {
+        return h->n_streams;
+}
+
+size_t http2_out_bytes(const struct http2 *h) {
+        return h->out_bytes;
+}
+
+int http2_gather(struct http2 *h, const void *p, size_t n) {
+        while (n > 0) {
+                size_t part = MIN(n, GATHER_BYTES - h->n_gathered);
+                int r;
+
+                memcpy(h->gather + h->n_gathered, p, part);
+                h->n_gathered += part;
+                p = (const char *) p + part;
+                n -= part;
+                if (h->n_gathered < GATHER_BYTES)
+                        break;
+                r = bytestream_write(h->bytes, h->gather, h->n_gathered);
+                if (r < 0)
+                        return r;
+                h->n_gathered = 0;
+        }
+        return 0;
+}
+
+static ssize_t on_send(nghttp2_session *session _unused_, const uint8_t *data, size_t n, int flags _unused_,
+                void *userdata) {
+        struct http2 *h = userdata;
+
+        if (h->closed)
+                return NGHTTP2_ERR_CALLBACK_FAILURE;
+        if (bytestream_pending(h->bytes) >= BYTESTREAM_HIGH)
+                return NGHTTP2_ERR_WOULDBLOCK;
+        return http2_gather(h, data, n) < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : (ssize_t) n;
+}
+
+static int send_frames(struct http2 *h) {
+        char gather[GATHER_BYTES];
+        int r;
+
+        h->gather = gather;
+        h->n_gathered = 0;
+        r = nghttp2_session_send(h->session);
+        if (r == 0 && !h->closed && h->n_gathered > 0)
+                r = bytestream_write(h->bytes, gather, h->n_gathered);
+        h->gather = NULL;
+        if (r == 0 && !h->closed)
+                r = bytestream_flush(h->bytes);
+        return r;
+}
+
+void http2_flush(struct http2 *h) {
+        int r;
+
+        if (h->closed || !h->session || h->flushing)
+                return;
+        http2_ref(h);
+        h->flushing = true;
+        r = send_frames(h);
+        h->flushing = false;
+        if (r < 0)
+                end(h, -ECONNRESET, "the connection takes no more bytes");
+        else if (!h->closed && !nghttp2_session_want_read(h->session) &&
+                        !nghttp2_session_want_write(h->session))
+                end(h, -EPROTO, h->reason ?: "protocol error");
+        else if (!h->closed && h->draining == HTTP2_DRAIN_LAST && h->n_streams == 0 &&
+                        !nghttp2_session_want_write(h->session))
+                end(h, 0, "drained");
+        http2_unref(h);
+}
+
+static int on_flush(sd_event_source *source _unused_, void *userdata) {
+        http2_flush(userdata);
+        return 0;
+}
+
+void http2_want_flush(struct http2 *h) {
+        if (!h->closed && !h->receiving && !h->flushing)
+                (void) sd_event_source_set_enabled(h->flush_source, SD_EVENT_ONESHOT);
+}
+
+void http2_terminate(struct http2 *h, uint32_t code, const char *reason) {
+        if (h->closed || h->reason)
+                return;
+        h->reason = strdup(reason);
+        (void) nghttp2_session_terminate_session(h->session, code);
+        http2_want_flush(h);
+}
+
+void http2_abandon(struct http2 *h) {
+        if (h->closed)
+                return;
+        if (h->session && !h->flushing) {
+                (void) nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
+                h->flushing = true;
+                (void) send_frames(h);
+                h->flushing = false;
+        }
+        if (!h->closed)
+                shut(h);
+}
+
+struct http2 *http2_free(struct http2 *h) {
+        if (!h)
+                return NULL;
+        http2_abandon(h);
+        h->bytes = bytestream_free(h->bytes);
+        return http2_unref(h);
+}
+
+/* ---- graceful end ---- */
+
+/* The second GOAWAY: every stream that the peer had opened before it heard of the first one is known by now.
+ */
+static void drain_last(struct http2 *h) {
+        h->draining = HTTP2_DRAIN_LAST;
+        (void) nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(h->session), NGHTTP2_NO_ERROR, NULL, 0);
+        http2_want_flush(h);
+}
+
+void http2_drain(struct http2 *h) {
+        if (h->closed || h->draining != HTTP2_DRAIN_NONE)
+                return;
+        if (!h->session) {
+                end(h, 0, "drained");
+                return;
+        }
+        h->draining = HTTP2_DRAIN_NOTICE;
+        (void) nghttp2_submit_shutdown_notice(h->session);
+        (void) nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL);
+        (void) sd_event_source_set_time_relative(h->keepalive_source, DRAIN_PING_USEC);
+        (void) sd_event_source_set_enabled(h->keepalive_source, SD_EVENT_ONESHOT);
+        http2_want_flush(h);
+}
+
+/* ---- signs of life ---- */
+
+void http2_pong(struct http2 *h) {
+        h->pings = 0;
+        if (h->draining == HTTP2_DRAIN_NOTICE)
+                drain_last(h);
+}
+
+static void keepalive_in(struct http2 *h, uint64_t usec) {
+        (void) sd_event_source_set_time_relative(h->keepalive_source, usec);
+        (void) sd_event_source_set_enabled(h->keepalive_source, SD_EVENT_ONESHOT);
+}
+
+/*
+ * One timer for the connection's whole life: it looks back at when the last byte came, rather than being set
+ * again at each. A guest's clock may have jumped over a night's sleep of its host, so silence alone condemns
+ * nobody: the peer is asked twice, and each time has the whole timeout to answer.
+ */
+static int on_keepalive(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        struct http2 *h = userdata;
+        uint64_t now = now_usec(CLOCK_MONOTONIC), silent = now - MIN(now, h->received_usec);
+
+        if (h->draining == HTTP2_DRAIN_NOTICE) {
+                drain_last(h);
+                return 0;
+        }
+        if (h->pings > 0 && h->received_usec > h->ping_usec)
+                h->pings = 0;
+        if (h->pings == 0 && silent < h->config.keepalive_usec) {
+                keepalive_in(h, h->config.keepalive_usec - silent);
+                return 0;
+        }
+        if (h->pings >= 2) {
+                end(h, -ETIMEDOUT, "no answer to two PINGs");
+                return 0;
+        }
+        h->pings++;
+        h->ping_usec = now;
+        (void) nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL);
+        keepalive_in(h, h->config.keepalive_timeout_usec);
+        http2_want_flush(h);
+        return 0;
+}
+
+/* ---- the bytes ---- */
+
+static nghttp2_session *session_new(struct http2 *h) {
+        const nghttp2_settings_entry settings[] = {
+                { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW },
+                { NGHTTP2_SETTINGS_MAX_FRAME_SIZE, FRAME_MAX },
+                { NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HTTP2_HEADER_BYTES },
+                h->server ? (nghttp2_settings_entry){ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+                                            (uint32_t) h->config.streams }
+                          : (nghttp2_settings_entry){ NGHTTP2_SETTINGS_ENABLE_PUSH, 0 },
+        };
+        nghttp2_session_callbacks *callbacks = NULL;
+        nghttp2_session *session = NULL;
+        nghttp2_option *option = NULL;
+        int r;
+
+        if (nghttp2_session_callbacks_new(&callbacks) < 0 || nghttp2_option_new(&option) < 0) {
+                nghttp2_session_callbacks_del(callbacks);
+                return NULL;
+        }
+        nghttp2_session_callbacks_set_send_callback(callbacks, on_send);
+        http2_stream_set_callbacks(callbacks);
+        nghttp2_option_set_no_auto_window_update(option, 1);
+        nghttp2_option_set_no_closed_streams(option, 1);
+
+        r = h->server ? nghttp2_session_server_new2(&session, callbacks, h, option)
+                      : nghttp2_session_client_new2(&session, callbacks, h, option);
+        nghttp2_session_callbacks_del(callbacks);
+        nghttp2_option_del(option);
+        if (r < 0)
+                return NULL;
+        if (nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, ELEMENTSOF(settings)) < 0 ||
+                        nghttp2_session_set_local_window_size(
+                                        session, NGHTTP2_FLAG_NONE, 0, CONNECTION_WINDOW) < 0) {
+                nghttp2_session_del(session);
+                return NULL;
+        }
+        return session;
+}
+
+static void on_ready(struct bytestream *bytes _unused_, void *userdata) {
+        struct http2 *h = http2_ref(userdata);
+
+        h->session = session_new(h);
+        if (!h->session)
+                end(h, -ENOMEM, "out of memory");
+        else {
+                h->received_usec = now_usec(CLOCK_MONOTONIC);
+                if (h->config.keepalive_usec > 0)
+                        keepalive_in(h, h->config.keepalive_usec);
+                h->config.ops->ready(h, h->config.userdata);
+                http2_flush(h);
+        }
+        http2_unref(h);
+}
+
+static void receive(struct http2 *h) {
+        uint8_t piece[GATHER_BYTES];
+
+        h->received_usec = now_usec(CLOCK_MONOTONIC);
+        for (unsigned i = 0; i < READS_MAX && !h->closed; i++) {
+                ssize_t n, taken;
+
+                n = bytestream_read(h->bytes, piece, sizeof(piece));
+                if (n == -EAGAIN)
+                        return;
+                if (n <= 0) {
+                        end(h, n < 0 ? (int) n : -ECONNRESET,
+                                        n < 0 ? strerror((int) -n) : "closed by the peer");
+                        return;
+                }
+                taken = nghttp2_session_mem_recv(h->session, piece, (size_t) n);
+                if (taken < 0 && !h->closed) {
+                        end(h, -EPROTO, nghttp2_strerror((int) taken));
+                        return;
+                }
+        }
+}
+
+static void on_readable(struct bytestream *bytes _unused_, void *userdata) {
+        struct http2 *h = http2_ref(userdata);
+
+        h->receiving = true;
+        receive(h);
+        h->receiving = false;
+        http2_flush(h);
+        http2_unref(h);
+}
+
+static void on_writable(struct bytestream *bytes _unused_, void *userdata) {
+        http2_flush(userdata);
+}
+
+static void on_closed(struct bytestream *bytes _unused_, int error, const char *reason, void *userdata) {
+        struct http2 *h = http2_ref(userdata);
+
+        end(h, error, reason);
+        http2_unref(h);
+}
+
+static const struct bytestream_ops bytestream_ops = {
+        .ready = on_ready,
+        .readable = on_readable,
+        .writable = on_writable,
+        .closed = on_closed,
+};
+
+static int http2_new(struct http2 **ret, sd_event *event, bool server, const struct http2_config *config) {
+        struct http2 *h = calloc(1, sizeof(*h));
+        int r;
+
+        if (!h)
+                return -ENOMEM;
+        *h = (struct http2){
+                .n_refs = 1,
+                .event = sd_event_ref(event),
+                .config = *config,
+                .server = server,
+                .budget.limit = config->connection_bytes,
+                .resets = { .interval_usec = FLOOD_INTERVAL, .burst = RESETS_MAX },
+                .idle_frames = { .interval_usec = FLOOD_INTERVAL, .burst = IDLE_FRAMES_MAX },
+        };
+        list_init(&h->streams);
+        r = sd_event_add_defer(event, &h->flush_source, on_flush, h);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(h->flush_source, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(event, &h->keepalive_source, CLOCK_MONOTONIC, UINT64_MAX, 0,
+                                on_keepalive, h);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(h->keepalive_source, SD_EVENT_OFF);
+        if (r < 0) {
+                http2_free(h);
+                return r;
+        }
+        *ret = h;
+        return 0;
+}
+
+int http2_new_server(struct http2 **ret, sd_event *event, int fd, struct tls_context *tls,
+                const struct http2_config *config) {
+        struct http2 *h;
+        int r;
+
+        r = http2_new(&h, event, true, config);
+        if (r < 0) {
+                close_fd(fd);
+                return r;
+        }
+        r = bytestream_new_accepted(&h->bytes, event, fd, tls, config->handshake_usec, &bytestream_ops, h);
+        if (r < 0) {
+                http2_free(h);
+                return r;
+        }
+        *ret = h;
+        return 0;
+}
+
+int http2_new_client(struct http2 **ret, sd_event *event, const struct rpc_address *address,
+                struct tls_context *tls, const char *server_name, const struct http2_config *config) {
+        struct http2 *h;
+        int r;
+
+        r = http2_new(&h, event, false, config);
+        if (r < 0)
+                return r;
+        r = bytestream_new_connecting(&h->bytes, event, address, tls, server_name, config->handshake_usec,
+                        &bytestream_ops, h);
+        if (r < 0) {
+                http2_free(h);
+                return r;
+        }
+        *ret = h;
+        return 0;
+}

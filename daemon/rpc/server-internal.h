@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What server.c (sockets and connections) and call.c (one call) share. */
+
+#include "call.h"
+#include "http2.h"
+
+/* A method as it is looked up by its path. */
+struct server_method {
+        const struct rpc_service *service;
+        const ProtobufCMethodDescriptor *descriptor;
+        const struct rpc_method *method; /* NULL: not offered */
+        void *userdata;
+};
+
+struct server_connection {
+        struct rpc_server *server;
+        struct list link;
+        struct http2 *http2;
+        struct rpc_address address;
+        struct rpc_peer peer;
+        char *host;
+        bool connected; /* authenticated: peer_connected() was told */
+};
+
+/* "/package.Service/Method": fills *ret and returns true if the service is served and declares the method.
+ */
+bool server_find_method(struct rpc_server *server, const char *path, struct server_method *ret);
+
+sd_event *server_event(struct rpc_server *server);
+const struct rpc_server_limits *server_limits(const struct rpc_server *server);
+/* Asks the owner of the server. False: it has ended the call. */
+bool server_permit(struct rpc_server *server, struct rpc_call *call, const ProtobufCMessage *request);
+/* Counts: a call has begun; has ended. */
+void server_call_begun(struct rpc_server *server);
+void server_call_ended(struct rpc_server *server, bool failed);
+
+/* A request's headers have come in: makes a call of them, or answers what is wrong. */
+void call_open(struct server_connection *connection, struct http2_stream *stream);

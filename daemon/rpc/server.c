@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "server-internal.h"
+
+#include "log.h"
+#include "ratelimit.h"
+#include "text.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define LISTEN_BACKLOG 128
+/* Connections taken in one wake-up before those that stand get their turn. */
+#define ACCEPTS_MAX 16
+/* Out of descriptors or memory: the listener pauses, as accept() would fail again at once. */
+#define PAUSE_USEC   (200 * USEC_PER_MSEC)
+#define SERVICES_MAX 32
+
+static const struct rpc_server_limits default_limits = {
+        .message_bytes = 4 * 1024 * 1024,
+        /* Two of the largest messages, or many small ones. */
+        .connection_bytes = 8 * 1024 * 1024,
+        /* Descriptors: well below the usual soft limit of 1024. */
+        .connections = 512,
+        /* One peer has one connection, and a few scripts; many times that is abuse. */
+        .connections_per_host = 64,
+        /* More wait at the client: what gRPC's clients do without being told. */
+        .streams = 256,
+        .handshake_usec = 10 * USEC_PER_SEC,
+        .keepalive_usec = 60 * USEC_PER_SEC,
+        .keepalive_timeout_usec = 10 * USEC_PER_SEC,
+};
+
+struct listener {
+        struct rpc_server *server;
+        struct list link;
+        int fd;
+        sd_event_source *source, *pause_source;
+};
+
+struct service {
+        const struct rpc_service *service;
+        void *userdata;
+};
+
+struct rpc_server {
+        sd_event *event;
+        struct rpc_server_limits limits;
+        const struct rpc_server_ops *ops;
+        void *userdata;
+        struct tls_context *tls;
+        struct list listeners, connections;
+        struct service services[SERVICES_MAX];
+        size_t n_services;
+        uint64_t last_peer_id;
+        struct rpc_server_counters counters;
+        struct ratelimit refusals, failures;
+        sd_event_source *drained_source;
+        void (*drained)(struct rpc_server *server, void *userdata);
+};
+
+sd_event *server_event(struct rpc_server *server) {
+        return server->event;
+}
+
+const struct rpc_server_limits *server_limits(const struct rpc_server *server) {
+        return &server->limits;
+}
+
+bool server_permit(struct rpc_server *server, struct rpc_call *call, const ProtobufCMessage *request) {
+        return !server->ops->permit || server->ops->permit(call, request, server->userdata);
+}
+
+void server_call_begun(struct rpc_server *server) {
+        server->counters.calls++;
+        server->counters.calls_now++;
+}
+
+void server_call_ended(struct rpc_server *server, bool failed) {
+        server->counters.calls_now--;
+        server->counters.failures += failed;
+}
+
+void rpc_server_get_counters(const struct rpc_server *server, struct rpc_server_counters *ret) {
+        *ret = server->counters;
+}
+
+/* ---- services ---- */
+
+int rpc_server_add_service(struct rpc_server *server, const struct rpc_service *service, void *userdata) {
+        if (server->n_services == SERVICES_MAX)
+                return -ENOSPC;
+        server->services[server->n_services++] =
+                        (struct service){ .service = service, .userdata = userdata };
+        return 0;
+}
+
+const struct rpc_service *rpc_server_service(const struct rpc_server *server, size_t i) {
+        return i < server->n_services ? server->services[i].service : NULL;
+}
+
+bool server_find_method(struct rpc_server *server, const char *path, struct server_method *ret) {
+        const char *slash = path[0] == '/' ? strchr(path + 1, '/') : NULL;
+        size_t n = slash ? (size_t) (slash - path - 1) : 0;
+
+        for (size_t i = 0; slash && i < server->n_services; i++) {
+                const struct rpc_service *service = server->services[i].service;
+                const ProtobufCMethodDescriptor *descriptor;
+
+                if (strlen(service->descriptor->name) != n ||
+                                memcmp(service->descriptor->name, path + 1, n) != 0)
+                        continue;
+                descriptor = protobuf_c_service_descriptor_get_method_by_name(
+                                service->descriptor, slash + 1);
+                if (!descriptor)
+                        return false;
+                *ret = (struct server_method){
+                        .service = service,
+                        .descriptor = descriptor,
+                        .userdata = server->services[i].userdata,
+                };
+                for (size_t j = 0; j < service->n_methods; j++)
+                        if (streq(service->methods[j].name, descriptor->name))
+                                ret->method = &service->methods[j];
+                return true;
+        }
+        return false;
+}
+
+/* ---- connections ---- */
+
+static struct server_connection *connection_free(struct server_connection *connection) {
+        struct rpc_server *server = connection->server;
+
+        list_remove(&connection->link);
+        server->counters.connections_now--;
+        /* First the calls hear gone(), then the owner, while the peer's identity still stands. */
+        if (connection->http2)
+                http2_abandon(connection->http2);
+        if (connection->connected && server->ops->peer_gone)
+                server->ops->peer_gone(server, &connection->peer, server->userdata);
+        http2_free(connection->http2);
+        free(connection->host);
+        free(connection);
+        return NULL;
+}
+
+static int on_drained(sd_event_source *source _unused_, void *userdata) {
+        struct rpc_server *server = userdata;
+
+        server->drained(server, server->userdata);
+        return 0;
+}
+
+static void check_drained(struct rpc_server *server) {
+        if (server->drained && list_is_empty(&server->connections))
+                (void) sd_event_source_set_enabled(server->drained_source, SD_EVENT_ONESHOT);
+}
+
+static void on_ready(struct http2 *http2, void *userdata) {
+        struct server_connection *connection = userdata;
+        struct rpc_server *server = connection->server;
+        const struct tls_identity *identity = bytestream_peer_identity(http2_bytestream(http2));
+
+        connection->connected = true;
+        connection->peer = (struct rpc_peer){
+                .id = ++server->last_peer_id,
+                .address = &connection->address,
+                .host = connection->host,
+                .identity = identity,
+                .name = identity && identity->name ? identity->name : connection->host,
+                .since_usec = now_usec(CLOCK_REALTIME),
+        };
+        if (server->ops->peer_connected)
+                server->ops->peer_connected(server, &connection->peer, server->userdata);
+        if (server->drained)
+                http2_drain(http2);
+}
+
+static void on_request(struct http2 *http2 _unused_, struct http2_stream *stream, void *userdata) {
+        call_open(userdata, stream);
+}
+
+static void on_closed(struct http2 *http2 _unused_, int error, const char *reason, void *userdata) {
+        struct server_connection *connection = userdata;
+        struct rpc_server *server = connection->server;
+        const char *name = connection->connected ? connection->peer.name : connection->host;
+
+        /* One who leaves is no event; one who never got in, or broke the protocol, is. */
+        if (error == 0 || error == -ECONNRESET)
+                log_debug("Connection of %s ended: %s", name, reason);
+        else if (ratelimit_pass(&server->failures, NULL)) {
+                const struct log_fields fields = { .peer = name };
+
+                log_event(connection->connected ? LOG_NOTICE : LOG_WARNING, &fields,
+                                "Connection of %s %s: %s", name,
+                                connection->connected ? "failed" : "refused", reason);
+        }
+        connection_free(connection);
+        check_drained(server);
+}
+
+static const struct http2_ops http2_ops = {
+        .ready = on_ready,
+        .request = on_request,
+        .closed = on_closed,
+};
+
+static size_t count_from(const struct rpc_server *server, const char *host) {
+        const struct server_connection *connection;
+        size_t n = 0;
+
+        LIST_FOREACH(connection, &server->connections, link)
+                n += streq(connection->host, host);
+        return n;
+}
+
+/* NULL, or why there is no room for one more connection from that host. */
+static const char *lacks_room(const struct rpc_server *server, const char *host) {
+        if (server->counters.connections_now >= server->limits.connections)
+                return "too many connections";
+        if (count_from(server, host) >= server->limits.connections_per_host)
+                return "too many connections from there";
+        return NULL;
+}
+
+static void take_connection(struct rpc_server *server, int fd_taken, const struct rpc_address *address) {
+        const struct http2_config config_base = {
+                .handshake_usec = server->limits.handshake_usec,
+                .keepalive_usec = server->limits.keepalive_usec,
+                .keepalive_timeout_usec = server->limits.keepalive_timeout_usec,
+                .streams = server->limits.streams,
+                .message_bytes = server->limits.message_bytes,
+                .connection_bytes = server->limits.connection_bytes,
+                .ops = &http2_ops,
+        };
+        _cleanup_(freep) char *host = rpc_address_format_host(address);
+        _cleanup_(closep) int fd = fd_taken;
+        struct http2_config config = config_base;
+        struct server_connection *connection;
+        const char *problem;
+        int r;
+
+        problem = host ? lacks_room(server, host) : "out of memory";
+        connection = problem ? NULL : calloc(1, sizeof(*connection));
+        if (!connection) {
+                if (ratelimit_pass(&server->refusals, NULL))
+                        log_warning("Refused a connection from %s: %s", host ?: "?",
+                                        problem ?: "out of memory");
+                return;
+        }
+        connection->server = server;
+        connection->address = *address;
+        connection->host = TAKE_PTR(host);
+        list_append(&server->connections, &connection->link);
+        server->counters.connections++;
+        server->counters.connections_now++;
+        config.userdata = connection;
+        r = http2_new_server(&connection->http2, server->event, TAKE_FD(fd), server->tls, &config);
+        if (r < 0) {
+                log_warning_errno(r, "Cannot serve a connection from %s", connection->host);
+                connection_free(connection);
+        }
+}
+
+/* ---- listeners ---- */
+
+static int on_unpause(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        struct listener *listener = userdata;
+
+        (void) sd_event_source_set_enabled(listener->source, SD_EVENT_ON);
+        return 0;
+}
+
+static void listener_pause(struct listener *listener, int error) {
+        sd_event *event = listener->server->event;
+        int r;
+
+        if (ratelimit_pass(&listener->server->refusals, NULL))
+                log_warning_errno(-error, "Cannot accept connections, trying again");
+        (void) sd_event_source_set_enabled(listener->source, SD_EVENT_OFF);
+        if (listener->pause_source) {
+                (void) sd_event_source_set_time_relative(listener->pause_source, PAUSE_USEC);
+                r = sd_event_source_set_enabled(listener->pause_source, SD_EVENT_ONESHOT);
+        } else
+                r = sd_event_add_time_relative(event, &listener->pause_source, CLOCK_MONOTONIC, PAUSE_USEC,
+                                0, on_unpause, listener);
+        /* Better to try at once, and hot, than never again. */
+        if (r < 0)
+                (void) sd_event_source_set_enabled(listener->source, SD_EVENT_ON);
+}
+
+/* Never returns an error: sd-event would switch the listener off for good. */
+static int on_accept(sd_event_source *source _unused_, int fd, uint32_t events _unused_, void *userdata) {
+        struct listener *listener = userdata;
+
+        for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
+                struct rpc_address address = { .length = sizeof(address.un) };
+                int connection;
+
+                connection = accept4(fd, &address.any, &address.length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+                if (connection >= 0) {
+                        take_connection(listener->server, connection, &address);
+                        continue;
+                }
+                if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                        listener_pause(listener, errno);
+                if (errno != EINTR && errno != ECONNABORTED)
+                        return 0;
+        }
+        return 0;
+}
+
+static struct listener *listener_free(struct listener *listener) {
+        list_remove(&listener->link);
+        sd_event_source_disable_unref(listener->source);
+        sd_event_source_disable_unref(listener->pause_source);
+        close_fd(listener->fd);
+        free(listener);
+        return NULL;
+}
+
+int rpc_server_add_listener(struct rpc_server *server, int fd) {
+        struct listener *listener = calloc(1, sizeof(*listener));
+        int flags, r;
+
+        if (!listener) {
+                close_fd(fd);
+                return -ENOMEM;
+        }
+        listener->server = server;
+        listener->fd = fd;
+        list_append(&server->listeners, &listener->link);
+        /* accept() must not wait when the connection that woke us has gone. */
+        flags = fcntl(fd, F_GETFL);
+        r = flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+        if (r >= 0)
+                r = sd_event_add_io(server->event, &listener->source, fd, EPOLLIN, on_accept, listener);
+        if (r < 0) {
+                listener_free(listener);
+                return r;
+        }
+        return 0;
+}
+
+/* A path of which nobody listens any more is in the way of bind(). */
+static void remove_dead_socket(const struct rpc_address *address) {
+        _cleanup_(closep) int fd = -1;
+        struct stat st;
+
+        if (lstat(address->un.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+                return;
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd >= 0 && connect(fd, &address->any, address->length) < 0 && errno == ECONNREFUSED)
+                (void) unlink(address->un.sun_path);
+}
+
+int rpc_server_listen(struct rpc_server *server, const struct rpc_address *address) {
+        _cleanup_(closep) int fd = -1;
+        int one = 1;
+
+        fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return -errno;
+        if (address->any.sa_family == AF_INET || address->any.sa_family == AF_INET6)
+                (void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+        if (address->any.sa_family == AF_UNIX && address->un.sun_path[0] != '\0')
+                remove_dead_socket(address);
+        if (bind(fd, &address->any, address->length) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
+                return -errno;
+        return rpc_server_add_listener(server, TAKE_FD(fd));
+}
+
+/* ---- life ---- */
+
+int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_server_limits *limits,
+                const struct rpc_server_ops *ops, void *userdata) {
+        static const struct rpc_server_ops no_ops = {};
+        struct rpc_server *server = calloc(1, sizeof(*server));
+        const struct rpc_server_limits *d = &default_limits;
+
+        if (!server)
+                return -ENOMEM;
+        server->event = sd_event_ref(event);
+        server->ops = ops ?: &no_ops;
+        server->userdata = userdata;
+        server->refusals = (struct ratelimit){ .interval_usec = 10 * USEC_PER_SEC, .burst = 5 };
+        server->failures = (struct ratelimit){ .interval_usec = 10 * USEC_PER_SEC, .burst = 20 };
+        list_init(&server->listeners);
+        list_init(&server->connections);
+        if (!limits)
+                limits = d;
+        server->limits = (struct rpc_server_limits){
+                .message_bytes = limits->message_bytes ?: d->message_bytes,
+                .connection_bytes = limits->connection_bytes ?: d->connection_bytes,
+                .connections = limits->connections ?: d->connections,
+                .connections_per_host = limits->connections_per_host ?: d->connections_per_host,
+                .streams = limits->streams ?: d->streams,
+                .handshake_usec = limits->handshake_usec ?: d->handshake_usec,
+                .keepalive_usec = limits->keepalive_usec ?: d->keepalive_usec,
+                .keepalive_timeout_usec = limits->keepalive_timeout_usec ?: d->keepalive_timeout_usec,
+        };
+        *ret = server;
+        return 0;
+}
+
+struct rpc_server *rpc_server_free(struct rpc_server *server) {
+        struct server_connection *connection;
+        struct listener *listener;
+
+        if (!server)
+                return NULL;
+        sd_event_source_disable_unref(server->drained_source);
+        while ((listener = LIST_FIRST(&server->listeners, struct listener, link)))
+                listener_free(listener);
+        while ((connection = LIST_FIRST(&server->connections, struct server_connection, link)))
+                connection_free(connection);
+        tls_context_unref(server->tls);
+        sd_event_unref(server->event);
+        free(server);
+        return NULL;
+}
+
+void rpc_server_set_tls(struct rpc_server *server, struct tls_context *tls) {
+        if (tls)
+                tls_context_ref(tls);
+        tls_context_unref(server->tls);
+        server->tls = tls;
+}
+
+void rpc_server_drain(
+                struct rpc_server *server, void (*drained)(struct rpc_server *server, void *userdata)) {
+        struct server_connection *connection, *next;
+        struct listener *listener;
+
+        if (server->drained)
+                return;
+        server->drained = drained;
+        while ((listener = LIST_FIRST(&server->listeners, struct listener, link)))
+                listener_free(listener);
+        if (sd_event_add_defer(server->event, &server->drained_source, on_drained, server) < 0) {
+                drained(server, server->userdata);
+                return;
+        }
+        (void) sd_event_source_set_enabled(server->drained_source, SD_EVENT_OFF);
+        LIST_FOREACH_SAFE(connection, next, &server->connections, link)
+                http2_drain(connection->http2);
+        check_drained(server);
+}
+
+int rpc_server_disconnect(struct rpc_server *server, uint64_t peer_id) {
+        struct server_connection *connection;
+
+        LIST_FOREACH(connection, &server->connections, link)
+                if (connection->connected && connection->peer.id == peer_id) {
+                        connection_free(connection);
+                        check_drained(server);
+                        return 0;
+                }
+        return -ENOENT;
+}
