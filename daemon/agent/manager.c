@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "manager.h"
+#include "call.h"
+#include "descriptors.h"
+#include "log.h"
+#include "message-ids.h"
+#include "registration.h"
+#include "text.h"
+#include "unit-control.h"
+#include "unit-monitor.h"
+#include "unit-watch.h"
+
+#include <systemd/sd-login.h>
+
+/* What is under way may take so long when we stop: a shutdown of the machine is not to be held up by us. */
+#define DRAIN_USEC (2 * USEC_PER_SEC)
+
+/* --- who we are --- */
+
+static enum bus_kind bus_kind(void) {
+        return geteuid() == 0 ? BUS_SYSTEM : BUS_USER;
+}
+
+/*
+ * The unit in which we run, NULL: in none. Somebody's shell is in a unit, too: only a process that systemd
+ * itself has started is that unit (SYSTEMD_EXEC_PID, systemd.exec(5)).
+ */
+static int find_own_unit(char **ret) {
+        const char *started = getenv("SYSTEMD_EXEC_PID");
+        _cleanup_(freep) char *unit = NULL;
+        uint64_t pid;
+        int r;
+
+        *ret = NULL;
+        if (!started || text_to_uint(started, INT32_MAX, &pid) < 0 || pid != (uint64_t) getpid())
+                return 0;
+        r = bus_kind() == BUS_SYSTEM ? sd_pid_get_unit(0, &unit) : sd_pid_get_user_unit(0, &unit);
+        if (r == -ENOMEM)
+                return r;
+        if (r >= 0 && endswith(unit, ".service"))
+                *ret = TAKE_PTR(unit);
+        return 0;
+}
+
+/* A certificate that does not fit the configuration works nowhere: better said here than by whoever refuses
+ * it. */
+static void check_identity(const struct config *config, const struct tls_identity *identity) {
+        uint8_t ip[16];
+        size_t n;
+
+        if (!identity->name || !streq(identity->name, config->name))
+                log_warning("%s: the certificate is that of \"%s\", but identity.name is \"%s\": the admin "
+                            "will refuse it.",
+                                config->tls.cert_path, strempty(identity->name), config->name);
+        n = rpc_address_ip(&config->transport.socket, ip);
+        if (n > 0 && !tls_identity_has_ip(identity, ip, n))
+                log_warning("%s: the certificate does not have our address %s: peers will refuse it.",
+                                config->tls.cert_path, config->transport.address);
+}
+
+/* *ret is NULL where TLS is off. What is wrong has been logged. */
+static int load_tls(const struct config *config, struct tls_context **ret) {
+        _cleanup_(freep) char *error = NULL;
+        int r;
+
+        *ret = NULL;
+        if (!config->tls.enable)
+                return 0;
+        r = tls_context_new(ret, config->tls.ca_path, config->tls.cert_path, config->tls.key_path, &error);
+        if (r < 0) {
+                log_error("%s", error ?: strerror(-r));
+                return r;
+        }
+        check_identity(config, tls_context_identity(*ret));
+        return 0;
+}
+
+static void log_config(const struct config *config) {
+        static const struct log_fields access_control_off = {
+                .message_id = GIVC_MESSAGE_ACCESS_CONTROL_OFF
+        };
+
+        for (char **warning = config->warnings; *warning; warning++)
+                log_warning("%s", *warning);
+        if (config->not_offered)
+                log_notice("Enabled in the configuration, but not offered by this build: %s.",
+                                config->not_offered);
+        if (!config->tls.enable)
+                log_warning("TLS is off (network.tls.enable): everybody who reaches this agent may use it, "
+                            "unencrypted.");
+        log_event(LOG_NOTICE, &access_control_off, "Access control is off: %s may make every call.",
+                        config->tls.enable ? "every VM of the fleet" : "everybody");
+}
+
+/* --- units --- */
+
+static void tell_unit(
+                struct manager *manager, const struct whitelist_unit *unit, const struct unit_state *state) {
+        unit_watch_tell(manager, unit, state);
+        if (manager->registration)
+                registration_unit_known(manager->registration, unit);
+}
+
+/* The unit in which we run may be shown under its own name, too. */
+static void on_unit_changed(struct units *units, const struct unit_state *state, void *userdata) {
+        struct manager *manager = userdata;
+        const struct whitelist_unit *unit = whitelist_find(&manager->whitelist, state->name);
+        const struct whitelist_unit *own = whitelist_own(&manager->whitelist);
+
+        if (streq(own->target, state->name))
+                tell_unit(manager, own, state);
+        if (unit && unit != own)
+                tell_unit(manager, unit, state);
+}
+
+static int follow_all(struct manager *manager, const struct whitelist *whitelist) {
+        int r;
+
+        for (size_t i = 0; i < whitelist->n_units; i++) {
+                const char *target = whitelist->units[i].target;
+
+                if (whitelist_has_target(&manager->whitelist, target))
+                        continue;
+                r = units_follow(manager->units, target);
+                if (r < 0)
+                        return log_error_errno(r, "Cannot follow %s", target);
+        }
+        return 0;
+}
+
+static void unfollow_all(struct manager *manager, const struct whitelist *whitelist) {
+        for (size_t i = 0; i < whitelist->n_units; i++)
+                if (!whitelist_has_target(&manager->whitelist, whitelist->units[i].target))
+                        units_unfollow(manager->units, whitelist->units[i].target);
+}
+
+const struct whitelist_unit *manager_find_unit(
+                struct manager *manager, struct rpc_call *call, const char *name) {
+        const struct whitelist_unit *unit = whitelist_find(&manager->whitelist, name);
+        const struct log_fields fields = {
+                .method = rpc_call_path(call) + 1,
+                .peer = rpc_call_peer(call)->name,
+        };
+        _cleanup_(freep) char *shown = NULL;
+        unsigned suppressed = 0;
+
+        if (unit)
+                return unit;
+        if (!peer_limit_pass(&manager->refusals, fields.peer, &suppressed))
+                return NULL;
+        shown = text_escape(name, strlen(name), 255);
+        log_event(LOG_WARNING, &fields,
+                        "%s asks for \"%s\" (%s), which is not a unit that this agent shows.%s", fields.peer,
+                        strempty(shown), rpc_call_method(call),
+                        suppressed > 0 ? " Others like it were not logged." : "");
+        return NULL;
+}
+
+/* --- calls --- */
+
+static bool on_permit(struct rpc_call *call, const ProtobufCMessage *request, void *userdata) {
+        struct manager *manager = userdata;
+
+        if (manager->stopping) {
+                rpc_call_fail(call, RPC_UNAVAILABLE, "the agent is stopping");
+                return false;
+        }
+        return access_guard_permit(call, request, manager->guard);
+}
+
+static void on_peer(struct rpc_server *server, const struct rpc_peer *peer, void *userdata) {
+        struct manager *manager = userdata;
+
+        access_guard_peer(peer, manager->guard);
+}
+
+static int make_server(struct manager *manager) {
+        static const struct rpc_server_ops ops = { .permit = on_permit, .peer_connected = on_peer };
+        const struct access_guard_config guard = { .tls = manager->config.tls.enable };
+        int r;
+
+        r = access_guard_new(&manager->guard, &guard);
+        if (r < 0)
+                return r;
+        r = rpc_server_new(&manager->server, reactor_event(manager->reactor), NULL, &ops, manager);
+        if (r < 0)
+                return r;
+        rpc_server_set_tls(manager->server, manager->tls);
+        r = rpc_server_add_service(manager->server, &unit_control_service, manager);
+        if (r < 0)
+                return r;
+        r = rpc_server_add_service(manager->server, &unit_watch_service, manager);
+        if (r < 0)
+                return r;
+        r = rpc_reflection_new(
+                        &manager->reflection, manager->server, givc_descriptors, givc_descriptors_size());
+        if (r < 0)
+                return r;
+        return rpc_health_new(&manager->health, manager->server);
+}
+
+/* Sockets that systemd hands over are the ones. Else ours, which is where the admin will look for us. */
+static int listen_all(struct manager *manager) {
+        struct rpc_address address = manager->config.transport.socket;
+        _cleanup_(freep) int *sockets = NULL;
+        int n, r = 0;
+
+        n = reactor_take_listeners(manager->reactor, NULL, &sockets);
+        if (n < 0)
+                return log_error_errno(n, "Cannot take the sockets that systemd hands over");
+        for (int i = 0; i < n; i++) {
+                int added = rpc_server_add_listener(manager->server, sockets[i]);
+
+                /* All of them are to become the server's, the good ones after a bad one as well. */
+                if (added < 0)
+                        r = log_error_errno(added, "Cannot listen on socket %i of systemd's", i);
+        }
+        if (n > 0 || r < 0)
+                return r;
+
+        /* Which CID is ours is the hypervisor's business (vsock(7)). */
+        if (address.any.sa_family == AF_VSOCK)
+                address.vm.svm_cid = VMADDR_CID_ANY;
+        r = rpc_server_listen(manager->server, &address);
+        if (r < 0)
+                return log_error_errno(r,
+                                "Cannot listen on %s port %s (%s), as network.agent.transport asks",
+                                manager->config.transport.address, manager->config.transport.port,
+                                manager->config.transport.protocol);
+        return 0;
+}
+
+/* --- reloading --- */
+
+/* What of the new configuration takes a restart; NULL: nothing. */
+static const char *needs_restart(const struct config *now, const struct config *new) {
+        if (!streq(now->name, new->name) || now->type != new->type || now->sub_type != new->sub_type ||
+                        !streq(now->parent, new->parent))
+                return "identity";
+        if (!config_transport_equal(&now->transport, &new->transport))
+                return "network.agent.transport";
+        if (now->tls.enable != new->tls.enable)
+                return "network.tls.enable";
+        return NULL;
+}
+
+/* The new one in place of the old; whoever points into the old is told. */
+static void replace_whitelist(struct manager *manager, struct whitelist *new) {
+        struct whitelist old = manager->whitelist;
+
+        manager->whitelist = *new;
+        *new = WHITELIST_NULL;
+        registration_refresh(manager->registration);
+        unfollow_all(manager, &old);
+        whitelist_clear(&old);
+        unit_watch_check(manager);
+        unit_monitor_check(manager);
+}
+
+static void replace_tls(struct manager *manager, struct tls_context *tls) {
+        tls_context_unref(manager->tls);
+        manager->tls = tls;
+        rpc_server_set_tls(manager->server, tls);
+        registration_set_tls(manager->registration, tls);
+}
+
+/* Another admin: register there. */
+static int replace_registration(struct manager *manager) {
+        manager->registration = registration_free(manager->registration);
+        return registration_new(&manager->registration, manager);
+}
+
+/* All of it or, on any failure (which has been logged), nothing. */
+static int reload(struct manager *manager) {
+        _cleanup_(whitelist_clear) struct whitelist whitelist = WHITELIST_NULL;
+        _cleanup_(tls_context_unrefp) struct tls_context *tls = NULL;
+        _cleanup_(config_clear) struct config config = CONFIG_NULL;
+        _cleanup_(freep) char *error = NULL;
+        const char *fixed;
+        bool same_admin;
+        int r;
+
+        r = config_load(&config, manager->config_path, &error);
+        if (r < 0) {
+                log_error("%s", error ?: strerror(-r));
+                return r;
+        }
+        fixed = needs_restart(&manager->config, &config);
+        if (fixed) {
+                log_error("%s: %s is another: that takes a restart.", manager->config_path, fixed);
+                return -EINVAL;
+        }
+        r = load_tls(&config, &tls);
+        if (r < 0)
+                return r;
+        r = whitelist_init(&whitelist, &config, manager->own_unit);
+        if (r < 0)
+                return log_error_errno(r, "Cannot read the new list of units");
+        r = follow_all(manager, &whitelist);
+        if (r < 0) {
+                unfollow_all(manager, &whitelist);
+                return r;
+        }
+
+        same_admin = config_transport_equal(&manager->config.admin, &config.admin);
+        config_swap(&manager->config, &config);
+        log_config(&manager->config);
+        replace_tls(manager, TAKE_PTR(tls));
+        if (!whitelist_equal(&manager->whitelist, &whitelist))
+                replace_whitelist(manager, &whitelist);
+        return same_admin ? 0 : replace_registration(manager);
+}
+
+static void on_reload(struct reactor *reactor, void *userdata) {
+        static const struct log_fields kept = { .message_id = GIVC_MESSAGE_CONFIGURATION_KEPT };
+        struct manager *manager = userdata;
+
+        if (manager->stopping)
+                return;
+        if (reload(manager) < 0)
+                log_event(LOG_ERR, &kept,
+                                "Not reloaded: the configuration and certificates that were in force stay "
+                                "so.");
+        else
+                log_info("Configuration and certificates have been read again.");
+}
+
+/* --- life --- */
+
+static void on_drained(struct rpc_server *server, void *userdata) {
+        struct manager *manager = userdata;
+
+        reactor_exit(manager->reactor, EXIT_SUCCESS);
+}
+
+static void on_stop(struct reactor *reactor, void *userdata) {
+        struct manager *manager = userdata;
+
+        manager->stopping = true;
+        manager->registration = registration_free(manager->registration);
+        rpc_health_set(manager->health, false);
+        unit_watch_stop(manager);
+        unit_monitor_stop(manager);
+        unit_control_stop(manager);
+        rpc_server_drain(manager->server, on_drained);
+}
+
+static int start_units(struct manager *manager) {
+        _cleanup_(whitelist_clear) struct whitelist whitelist = WHITELIST_NULL;
+        int r;
+
+        r = find_own_unit(&manager->own_unit);
+        if (r < 0)
+                return r;
+        r = bus_new(&manager->bus, reactor_event(manager->reactor), bus_kind());
+        if (r < 0)
+                return log_error_errno(r, "Cannot prepare for D-Bus");
+        r = units_new(&manager->units, manager->bus, on_unit_changed, manager);
+        if (r < 0)
+                return log_error_errno(r, "Cannot prepare for systemd's units");
+        r = whitelist_init(&whitelist, &manager->config, manager->own_unit);
+        if (r < 0)
+                return r;
+        r = follow_all(manager, &whitelist);
+        if (r < 0)
+                return r;
+        manager->whitelist = whitelist;
+        whitelist = WHITELIST_NULL;
+        bus_start(manager->bus);
+        return 0;
+}
+
+int manager_new(struct manager **ret, const char *config_path, struct config *config) {
+        static const struct reactor_ops ops = { .reload = on_reload, .stop = on_stop };
+        _cleanup_(manager_freep) struct manager *manager = NULL;
+        int r;
+
+        manager = calloc(1, sizeof(*manager));
+        if (!manager) {
+                config_clear(config);
+                return -ENOMEM;
+        }
+        manager->config = *config;
+        *config = CONFIG_NULL;
+        list_init(&manager->operations);
+        list_init(&manager->watchers);
+        list_init(&manager->monitors);
+        manager->config_path = strdup(config_path);
+        if (!manager->config_path)
+                return -ENOMEM;
+
+        log_config(&manager->config);
+        r = reactor_new(&manager->reactor, &ops, DRAIN_USEC, manager);
+        if (r < 0)
+                return log_error_errno(r, "Cannot prepare the event loop");
+        r = load_tls(&manager->config, &manager->tls);
+        if (r < 0)
+                return r;
+        r = start_units(manager);
+        if (r < 0)
+                return r;
+        r = make_server(manager);
+        if (r < 0)
+                return log_error_errno(r, "Cannot prepare the server");
+        r = listen_all(manager);
+        if (r < 0)
+                return r;
+        r = registration_new(&manager->registration, manager);
+        if (r < 0)
+                return log_error_errno(r, "Cannot prepare the connection to the admin");
+        *ret = TAKE_PTR(manager);
+        return 0;
+}
+
+/* The server first: its calls are still heard of when they go. */
+struct manager *manager_free(struct manager *manager) {
+        if (!manager)
+                return NULL;
+        registration_free(manager->registration);
+        rpc_server_free(manager->server);
+        rpc_health_free(manager->health);
+        rpc_reflection_free(manager->reflection);
+        access_guard_free(manager->guard);
+        units_free(manager->units);
+        bus_free(manager->bus);
+        tls_context_unref(manager->tls);
+        reactor_free(manager->reactor);
+        whitelist_clear(&manager->whitelist);
+        config_clear(&manager->config);
+        free(manager->own_unit);
+        free(manager->config_path);
+        free(manager);
+        return NULL;
+}
+
+int manager_run(struct manager *manager) {
+        reactor_ready(manager->reactor, "Waiting for the admin");
+        return reactor_run(manager->reactor);
+}

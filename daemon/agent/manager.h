@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The agent: owns the loop and everything in it. */
+
+#include "config.h"
+#include "guard.h"
+#include "list.h"
+#include "peer-limit.h"
+#include "reactor.h"
+#include "reflection.h"
+#include "server.h"
+#include "units.h"
+#include "whitelist.h"
+
+struct registration;
+
+struct manager {
+        char *config_path;
+        struct config config;
+        struct whitelist whitelist;
+        char *own_unit; /* systemd's name of the unit in which we run; NULL: in none */
+
+        struct reactor *reactor;
+        struct bus *bus;
+        struct units *units;
+        struct tls_context *tls; /* NULL: in clear */
+        struct access_guard *guard;
+        struct rpc_server *server;
+        struct rpc_reflection *reflection;
+        struct rpc_health *health;
+        struct registration *registration; /* NULL: we are stopping */
+        bool stopping;
+
+        struct list operations; /* unit-control.c */
+        size_t n_operations;
+        struct list watchers; /* unit-watch.c */
+        struct list monitors; /* unit-monitor.c */
+        struct peer_limit refusals;
+};
+
+/*
+ * Everything up to listening; the bus and the admin are joined later. Takes over *config, which the file at
+ * config_path said, on success and failure alike. What fails is logged. 0 or a negative errno.
+ */
+int manager_new(struct manager **ret, const char *config_path, struct config *config);
+struct manager *manager_free(struct manager *manager);
+DEFINE_CLEANUP(struct manager, manager_free)
+
+/* Tells the service manager that we are ready and runs: an exit code, or a negative errno. */
+int manager_run(struct manager *manager);
+
+/*
+ * The unit that a call names; NULL: not in the whitelist, and the caller ends the call. That is logged, as
+ * much as a peer who insists may write into the journal.
+ */
+const struct whitelist_unit *manager_find_unit(
+                struct manager *manager, struct rpc_call *call, const char *name);

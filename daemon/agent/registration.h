@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Makes the agent and its units known to the admin, over one connection that is held: all of it whenever
+ * that connection comes (back), and what was not accepted again after a while.
+ */
+
+#include "manager.h"
+
+struct registration;
+
+/* Uses the manager's reactor, configuration, whitelist, units and TLS. Begins at once. 0 or a negative
+ * errno. */
+int registration_new(struct registration **ret, struct manager *manager);
+struct registration *registration_free(struct registration *registration);
+DEFINE_CLEANUP(struct registration, registration_free)
+
+/* The whitelist is another: registers all of it again. */
+void registration_refresh(struct registration *registration);
+/* The certificates for the next connection. */
+void registration_set_tls(struct registration *registration, struct tls_context *tls);
+/* A unit's state has come: who waits for it to register the unit goes on. */
+void registration_unit_known(struct registration *registration, const struct whitelist_unit *unit);
