@@ -12,6 +12,7 @@ Standard output: one line of JSON per event: {"event": "ready" | "exit" | "faile
 """
 import contextlib
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -29,7 +30,7 @@ CGROUP_PREFIX = 'givc-fleet-'
 REBOOT = 133  # what nspawn --keep-unit exits with when the machine inside rebooted
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x08000000, 0x20000000, 0x40000000
-MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x20, 0x1000, 0x4000, 0x40000
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -52,7 +53,12 @@ def own_namespaces():
     # All that nspawn and we leave lying about goes here and vanishes with us.
     mount('fleet', '/run', 'tmpfs', 0, 'mode=0755')
     # One cgroup layout on every ground: machines with the hybrid one have version 2 elsewhere, or nowhere.
-    mount('cgroup', CGROUPS, 'cgroup2')
+    try:
+        mount('cgroup', CGROUPS, 'cgroup2')
+    except OSError as error:
+        if error.errno != errno.EBUSY:  # which says that it is there
+            raise
+        mount('none', CGROUPS, '', MS_REMOUNT | MS_BIND)
 
 
 # --- cgroup

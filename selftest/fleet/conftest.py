@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""pytest --destdir DIR: where `meson install` put givc. Tests that need it ask for the fixture `destdir`, or right away
+for `givc`, a running fleet that the tests of one file share."""
+import pytest
+
+from miniature import Fleet
+
+
+def pytest_addoption(parser):
+    parser.addoption('--destdir', help="the DESTDIR of givc's meson install")
+
+
+@pytest.fixture(scope='session')
+def destdir(request):
+    directory = request.config.getoption('--destdir')
+    if not directory:
+        pytest.skip('needs an installed givc: --destdir DIR')
+    return directory
+
+
+@pytest.fixture(scope='module')
+def givc(destdir):
+    with Fleet(destdir) as fleet:
+        yield fleet
