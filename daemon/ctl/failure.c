@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "failure.h"
+
+#include "debug-info.h"
+#include "options.h"
+#include "output.h"
+#include "session.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static void complain_va(const char *format, va_list ap) {
+        _cleanup_(freep) char *text = NULL;
+
+        if (vasprintf(&text, format, ap) < 0)
+                text = NULL;
+        fprintf(stderr, "%s: ", program_invocation_short_name);
+        output_text(stderr, text ?: "out of memory");
+        fputc('\n', stderr);
+}
+
+void complain(const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        complain_va(format, ap);
+        va_end(ap);
+}
+
+int fail_usage(const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        complain_va(format, ap);
+        va_end(ap);
+        fprintf(stderr, "'%s --help' says what can be done.\n", program_invocation_short_name);
+        return EXIT_USAGE;
+}
+
+int fail_errno(int error, const char *what) {
+        complain("%s: %s", what, strerror(-error));
+        return EXIT_FAILED;
+}
+
+enum exit_code exit_code_of_status(enum rpc_code code) {
+        switch (code) {
+        case RPC_OK:
+                return EXIT_DONE;
+        case RPC_NOT_FOUND:
+                return EXIT_NOT_FOUND;
+        case RPC_PERMISSION_DENIED:
+        case RPC_UNAUTHENTICATED:
+                return EXIT_DENIED;
+        case RPC_UNAVAILABLE:
+                return EXIT_UNAVAILABLE;
+        case RPC_DEADLINE_EXCEEDED:
+                return EXIT_DEADLINE;
+        default:
+                return EXIT_FAILED;
+        }
+}
+
+/* What the user can do about it, in a line of its own. */
+static void hint(const struct session *session, enum rpc_code code) {
+        bool of_agent = session->options->verb->of_agent;
+
+        if (!session_is_connected(session) && code == RPC_UNAVAILABLE) {
+                fprintf(stderr,
+                                "Tried %s%s%s. Is it up? --addr, --port and --name say where and who it "
+                                "is.\n",
+                                session->peer, session->identity ? " as " : "", strempty(session->identity));
+                return;
+        }
+        switch (code) {
+        case RPC_NOT_FOUND:
+                if (of_agent)
+                        fputs("An agent shows only the units that its configuration lists.\n", stderr);
+                else
+                        fprintf(stderr, "'%s query' shows what is registered.\n",
+                                        program_invocation_short_name);
+                return;
+        case RPC_PERMISSION_DENIED:
+        case RPC_UNAUTHENTICATED:
+                fprintf(stderr, "The access rules of %s decide what %s may do.\n", session->peer,
+                                session->identity ?: "a caller without certificate");
+                return;
+        case RPC_UNAVAILABLE:
+                if (!of_agent)
+                        fprintf(stderr, "'%s query' shows in ONLINE which agents answer.\n",
+                                        program_invocation_short_name);
+                return;
+        case RPC_DEADLINE_EXCEEDED:
+                fputs("It may still come to pass. --timeout gives it longer.\n", stderr);
+                return;
+        case RPC_UNIMPLEMENTED:
+                fprintf(stderr, "%s does not offer this; it may be older than this program.\n",
+                                session->peer);
+                return;
+        default:
+                return;
+        }
+}
+
+int fail_status(const struct session *session, const char *what, const struct rpc_status *status) {
+        _cleanup_(freep) char *reason = NULL;
+
+        reason = debug_info_reason(status->details, status->n_details);
+        /* Deployed servers tell the reason there alone; ours in the message, too. */
+        if (reason && !strstr(status->message, reason))
+                complain("%s: %s: %s (%s)", what, rpc_code_name(status->code), status->message, reason);
+        else
+                complain("%s: %s%s%s", what, rpc_code_name(status->code),
+                                isempty(status->message) ? "" : ": ", status->message);
+        hint(session, status->code);
+        return exit_code_of_status(status->code);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* givcctl, and what it is when called as givc-cli. See givcctl(1). */
+#include "failure.h"
+#include "help.h"
+#include "options.h"
+#include "session.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+/* Deployed scripts know of 1 alone. */
+static int as_deployed(int code) {
+        return code > EXIT_USAGE && code < EXIT_INTERRUPTED ? EXIT_FAILED : code;
+}
+
+static int run(const struct options *options) {
+        struct session session;
+        int code;
+
+        if (options->version) {
+                printf("givcctl %s\n", GIVC_VERSION);
+                return EXIT_DONE;
+        }
+        if (options->help) {
+                help_print(stdout, options->verb);
+                return EXIT_DONE;
+        }
+        session_init(&session, options);
+        code = options->verb->run(&session, options);
+        session_clear(&session);
+        return options->compatible ? as_deployed(code) : code;
+}
+
+int main(int argc, char **argv) {
+        _cleanup_(options_clear) struct options options = OPTIONS_NULL;
+        _cleanup_(freep) char *error = NULL;
+        int r, code;
+
+        signal(SIGPIPE, SIG_IGN); /* a server that goes away is an error like others */
+        r = options_parse(&options, argc, argv, &error);
+        if (r < 0 && error)
+                return fail_usage("%s", error);
+        if (r < 0)
+                return fail_errno(r, "cannot read the command line");
+
+        code = run(&options);
+        if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE)
+                return errno == EPIPE ? EXIT_FAILED : fail_errno(-errno, "cannot print");
+        return code;
+}

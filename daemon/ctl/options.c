@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "options.h"
+
+#include "text.h"
+#include "timespan.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <strings.h>
+
+enum option_id {
+        OPTION_ADDR,
+        OPTION_PORT,
+        OPTION_VSOCK,
+        OPTION_NAME,
+        OPTION_CA_CERT,
+        OPTION_CERT,
+        OPTION_KEY,
+        OPTION_NO_TLS,
+        OPTION_TIMEOUT,
+        OPTION_JSON,
+        OPTION_HELP,
+        OPTION_VERSION,
+        OPTION_VM,
+        OPTION_BY_TYPE,
+        OPTION_BY_NAME,
+        OPTION_INITIAL,
+        OPTION_LIMIT,
+};
+
+struct option {
+        const char *name;
+        char letter; /* 0: none */
+        bool takes_value;
+        enum option_id id;
+        unsigned verb_option; /* 0: for every verb */
+};
+
+static const struct option table[] = {
+        { "addr", 0, true, OPTION_ADDR },
+        { "port", 0, true, OPTION_PORT },
+        { "vsock", 0, true, OPTION_VSOCK },
+        { "name", 0, true, OPTION_NAME },
+        { "cacert", 0, true, OPTION_CA_CERT },
+        { "cert", 0, true, OPTION_CERT },
+        { "key", 0, true, OPTION_KEY },
+        { "notls", 0, false, OPTION_NO_TLS },
+        { "timeout", 0, true, OPTION_TIMEOUT },
+        { "json", 0, false, OPTION_JSON },
+        { "as-json", 0, false, OPTION_JSON },
+        { "help", 'h', false, OPTION_HELP },
+        { "version", 'V', false, OPTION_VERSION },
+        { "vm", 0, true, OPTION_VM, VERB_OPTION_VM },
+        { "by-type", 0, true, OPTION_BY_TYPE, VERB_OPTION_FILTER },
+        { "by-name", 0, true, OPTION_BY_NAME, VERB_OPTION_FILTER },
+        { "initial", 0, false, OPTION_INITIAL, VERB_OPTION_WATCH },
+        { "limit", 0, true, OPTION_LIMIT, VERB_OPTION_WATCH },
+};
+
+static int error_invalid(char **ret_error, const char *format, ...) _printf_(2, 3);
+static int error_invalid(char **ret_error, const char *format, ...) {
+        va_list ap;
+        int r;
+
+        va_start(ap, format);
+        r = vasprintf(ret_error, format, ap);
+        va_end(ap);
+        if (r < 0) {
+                *ret_error = NULL;
+                return -ENOMEM;
+        }
+        return -EINVAL;
+}
+
+static const struct option *option_find(const char *name, size_t n) {
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                if (strlen(table[i].name) == n && memcmp(table[i].name, name, n) == 0)
+                        return &table[i];
+        return NULL;
+}
+
+static const struct option *option_find_letter(char letter) {
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                if (table[i].letter && table[i].letter == letter)
+                        return &table[i];
+        return NULL;
+}
+
+static int set_timeout(struct options *options, const char *value, char **ret_error) {
+        int r = timespan_parse(value, &options->timeout_usec);
+
+        if (r < 0 || options->timeout_usec == 0)
+                return error_invalid(ret_error,
+                                "--timeout: '%s' is no span of time; write seconds, 90s, 2min, 500ms or "
+                                "infinity",
+                                value);
+        return 0;
+}
+
+static int set_limit(struct options *options, const char *value, char **ret_error) {
+        int r = text_to_uint(value, UINT32_MAX, &options->limit);
+
+        if (r < 0 || options->limit == 0)
+                return error_invalid(
+                                ret_error, "--limit: '%s' is not a number from 1 to %u", value, UINT32_MAX);
+        return 0;
+}
+
+static int option_set(
+                struct options *options, const struct option *option, const char *value, char **ret_error) {
+        options->verb_options |= option->verb_option;
+        switch (option->id) {
+        case OPTION_ADDR:
+                options->addr = value;
+                return 0;
+        case OPTION_PORT:
+                options->port = value;
+                return 0;
+        case OPTION_VSOCK:
+                options->vsock = value;
+                return 0;
+        case OPTION_NAME:
+                options->name = value;
+                return 0;
+        case OPTION_CA_CERT:
+                options->ca_cert = value;
+                return 0;
+        case OPTION_CERT:
+                options->cert = value;
+                return 0;
+        case OPTION_KEY:
+                options->key = value;
+                return 0;
+        case OPTION_NO_TLS:
+                options->no_tls = true;
+                return 0;
+        case OPTION_TIMEOUT:
+                return set_timeout(options, value, ret_error);
+        case OPTION_JSON:
+                options->json = true;
+                return 0;
+        case OPTION_HELP:
+                options->help = true;
+                return 0;
+        case OPTION_VERSION:
+                options->version = true;
+                return 0;
+        case OPTION_VM:
+                options->vm = value;
+                return 0;
+        case OPTION_BY_TYPE:
+                options->by_type = value;
+                return 0;
+        case OPTION_BY_NAME:
+                options->by_name = value;
+                return 0;
+        case OPTION_INITIAL:
+                options->initial = true;
+                return 0;
+        case OPTION_LIMIT:
+                return set_limit(options, value, ret_error);
+        }
+        return -EINVAL;
+}
+
+/* argv[i] starts with '-'. Returns how many elements of argv it took (1 or 2). */
+static int read_option(struct options *options, int argc, char **argv, int i, char **ret_error) {
+        const char *name = startswith(argv[i], "--"), *value = NULL;
+        const struct option *option;
+        int r, taken = 1;
+
+        if (name) {
+                value = strchr(name, '=');
+                option = option_find(name, value ? (size_t) (value - name) : strlen(name));
+                if (value)
+                        value++;
+        } else
+                option = argv[i][2] == '\0' ? option_find_letter(argv[i][1]) : NULL;
+        if (!option)
+                return error_invalid(ret_error, "unknown option '%s'", argv[i]);
+
+        if (!option->takes_value && value)
+                return error_invalid(ret_error, "--%s takes no value", option->name);
+        if (option->takes_value && !value) {
+                if (i + 1 >= argc)
+                        return error_invalid(ret_error, "--%s wants a value", option->name);
+                value = argv[i + 1];
+                taken = 2;
+        }
+        r = option_set(options, option, value, ret_error);
+        return r < 0 ? r : taken;
+}
+
+static int read_arguments(
+                struct options *options, int argc, char **argv, size_t *ret_n_words, char **ret_error) {
+        bool only_words = false;
+        size_t n = 0;
+
+        options->words = calloc((size_t) argc + 1, sizeof(*options->words));
+        if (!options->words)
+                return -ENOMEM;
+        for (int i = 1; i < argc;) {
+                int r;
+
+                if (!only_words && streq(argv[i], "--")) {
+                        only_words = true;
+                        i++;
+                        continue;
+                }
+                if (only_words || argv[i][0] != '-' || argv[i][1] == '\0') {
+                        options->words[n++] = argv[i++];
+                        continue;
+                }
+                r = read_option(options, argc, argv, i, ret_error);
+                if (r < 0)
+                        return r;
+                i += r;
+        }
+        *ret_n_words = n;
+        return 0;
+}
+
+static int choose_verb(struct options *options, size_t n_words, char **ret_error) {
+        _cleanup_(freep) char *known = NULL;
+        size_t n = 0;
+
+        options->verb = verb_find(options->words, n_words, &n);
+        if (options->verb) {
+                options->arguments = options->words + n;
+                options->n_arguments = n_words - n;
+                return 0;
+        }
+        /* Of help on a family of verbs, the whole is the answer. */
+        if (options->help || options->version)
+                return 0;
+        known = verb_list();
+        if (!known)
+                return -ENOMEM;
+        if (n_words == 0)
+                return error_invalid(ret_error, "a verb is missing: one of %s", known);
+        return error_invalid(ret_error, "unknown verb '%s%s%s': known are %s", options->words[0],
+                        n_words > 1 ? " " : "", n_words > 1 ? options->words[1] : "", known);
+}
+
+static int check_verb(const struct options *options, char **ret_error) {
+        const struct verb *verb = options->verb;
+        unsigned wrong = options->verb_options & ~verb->options;
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                if (table[i].verb_option & wrong)
+                        return error_invalid(
+                                        ret_error, "'%s' does not know --%s", verb->words, table[i].name);
+        if (options->n_arguments < verb->min_arguments)
+                return error_invalid(ret_error, "'%s' wants %s", verb->words, verb->arguments);
+        if (options->n_arguments > verb->max_arguments)
+                return error_invalid(ret_error, "'%s' does not want '%s'", verb->words,
+                                options->arguments[verb->max_arguments]);
+        return 0;
+}
+
+/* What the environment says where the command line has not; empty is not set. */
+static void take_environment(const char **value, const char *variable) {
+        const char *set = getenv(variable);
+
+        if (!*value && !isempty(set))
+                *value = set;
+}
+
+/* As the deployed command reads it: set, and not one of the words for no. */
+static bool environment_is_true(const char *variable) {
+        static const char *const no[] = { "0", "n", "no", "f", "false", "off" };
+        const char *set = getenv(variable);
+
+        if (isempty(set))
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(no); i++)
+                if (strcasecmp(set, no[i]) == 0)
+                        return false;
+        return true;
+}
+
+static void complete(struct options *options) {
+        bool of_agent = options->verb && options->verb->of_agent;
+
+        /* These say where the admin is: an agent is somewhere else. */
+        if (!of_agent) {
+                take_environment(&options->addr, "GIVC_ADDR");
+                take_environment(&options->port, "GIVC_PORT");
+                take_environment(&options->name, "GIVC_NAME");
+                if (!options->name)
+                        options->name = OPTIONS_ADMIN_NAME;
+        }
+        if (!options->port)
+                options->port = of_agent ? OPTIONS_AGENT_PORT : OPTIONS_ADMIN_PORT;
+        take_environment(&options->ca_cert, "GIVC_CA_CERT");
+        take_environment(&options->cert, "GIVC_HOST_CERT");
+        take_environment(&options->key, "GIVC_HOST_KEY");
+        options->no_tls = options->no_tls || environment_is_true("GIVC_NO_TLS");
+}
+
+static int check_peer(const struct options *options, char **ret_error) {
+        uint64_t port;
+
+        if (!options->name)
+                return error_invalid(ret_error, "'%s' wants --name, the VM whose agent is meant",
+                                options->verb->words);
+        if (!text_is_host_name(options->name))
+                return error_invalid(ret_error, "--name: '%s' is no name of a VM", options->name);
+        if (text_to_uint(options->port, UINT16_MAX, &port) < 0 || port == 0)
+                return error_invalid(
+                                ret_error, "--port: '%s' is not a number from 1 to 65535", options->port);
+        return 0;
+}
+
+int options_parse(struct options *options, int argc, char **argv, char **ret_error) {
+        const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+        size_t n_words;
+        int r;
+
+        *options = (struct options){
+                .compatible = argc > 0 && streq(slash ? slash + 1 : argv[0], "givc-cli"),
+                .timeout_usec = OPTIONS_TIMEOUT_USEC,
+        };
+        r = read_arguments(options, argc, argv, &n_words, ret_error);
+        if (r < 0)
+                return r;
+        r = choose_verb(options, n_words, ret_error);
+        if (r < 0)
+                return r;
+        if (options->help || options->version)
+                return 0;
+        r = check_verb(options, ret_error);
+        if (r < 0)
+                return r;
+        complete(options);
+        return check_peer(options, ret_error);
+}
+
+void options_clear(struct options *options) {
+        free(options->words);
+        *options = OPTIONS_NULL;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The command line and the environment, read and checked, with nothing opened or looked up yet. */
+
+#include "verb.h"
+
+struct options {
+        bool compatible; /* called as givc-cli: what deployed scripts expect */
+
+        /* Whom to speak to, and as whom. NULL: not given. */
+        const char *addr; /* IP, host name, Unix path, @abstract */
+        const char *port;
+        const char *vsock; /* CID:PORT; before addr and port */
+        const char *name;  /* of the server, in its certificate */
+        const char *ca_cert, *cert, *key;
+        bool no_tls;
+
+        uint64_t timeout_usec; /* for the whole call; USEC_INFINITY: none */
+        bool json;
+        bool help, version;
+
+        /* Of some verbs alone. */
+        const char *vm;
+        const char *by_type, *by_name;
+        bool initial;
+        uint64_t limit; /* 0: none */
+
+        const struct verb *verb;      /* NULL only with help or version */
+        const char *const *arguments; /* of the verb; inside words */
+        size_t n_arguments;
+
+        const char **words;    /* all that is no option; the array alone is ours */
+        unsigned verb_options; /* enum verb_option: those given */
+};
+
+#define OPTIONS_NULL ((struct options){})
+
+#define OPTIONS_TIMEOUT_USEC (60 * USEC_PER_SEC)
+#define OPTIONS_ADMIN_NAME   "admin-vm"
+#define OPTIONS_ADMIN_PORT   "9001"
+#define OPTIONS_AGENT_PORT   "9000"
+
+/*
+ * Reads argv, of which the texts must outlast options, and what it leaves open from the environment. 0;
+ * -ENOMEM; or -EINVAL, with *ret_error (the caller's) saying what is wrong. In either case options_clear()
+ * is due.
+ */
+int options_parse(struct options *options, int argc, char **argv, char **ret_error);
+void options_clear(struct options *options);

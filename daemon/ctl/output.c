@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "output.h"
+
+#include "text.h"
+
+/* Bytes at s, a C1 control character in UTF-8 (U+0080 to U+009F), that a terminal may obey as it does ESC.
+ */
+static bool is_c1(const char *s) {
+        return (uint8_t) s[0] == 0xc2 && (uint8_t) s[1] >= 0x80 && (uint8_t) s[1] <= 0x9f;
+}
+
+void output_text(FILE *file, const char *text) {
+        bool utf8 = text_is_utf8(text, strlen(text));
+
+        for (const char *s = text; *s; s++) {
+                uint8_t c = (uint8_t) *s;
+
+                if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8))
+                        fprintf(file, "\\x%02x", c);
+                else if (utf8 && is_c1(s)) {
+                        fprintf(file, "\\x%02x\\x%02x", c, (uint8_t) s[1]);
+                        s++;
+                } else
+                        fputc(c, file);
+        }
+}
+
+static void print_padded(FILE *file, const char *text, size_t width) {
+        size_t n = strlen(text);
+
+        output_text(file, text);
+        for (; n < width; n++)
+                fputc(' ', file);
+}
+
+int output_event(FILE *file, enum output_event event, const Admin__QueryListItem *item, uint64_t at_usec) {
+        static const char *const names[] = {
+                [OUTPUT_PRESENT] = "present",
+                [OUTPUT_ADDED] = "added",
+                [OUTPUT_CHANGED] = "changed",
+                [OUTPUT_REMOVED] = "removed",
+        };
+        const char *vm = item->vm_name_presence_case ? item->vmname : "";
+        time_t seconds = (time_t) (at_usec / USEC_PER_SEC);
+        char date[sizeof("2000-01-01 00:00:00")];
+        struct tm tm;
+
+        if (!localtime_r(&seconds, &tm) || strftime(date, sizeof(date), "%F %T", &tm) == 0)
+                date[0] = '\0';
+        fprintf(file, "%s.%03u  %-7s  ", date, (unsigned) (at_usec % USEC_PER_SEC / USEC_PER_MSEC),
+                        names[event]);
+        print_padded(file, item->name, 28);
+        fputs("  ", file);
+        print_padded(file, isempty(vm) ? "-" : vm, 12);
+        fputs("  ", file);
+        output_text(file, item->vmstatus);
+        if (item->online_presence_case)
+                fputs(item->online ? "  online" : "  offline", file);
+        fputc('\n', file);
+        return 0;
+}
+
+static void print_labelled(FILE *file, const char *label, const char *text, const char *more) {
+        if (isempty(text))
+                return;
+        fprintf(file, "%11s: ", label);
+        output_text(file, text);
+        if (!isempty(more)) {
+                fputs(" (", file);
+                output_text(file, more);
+                fputc(')', file);
+        }
+        fputc('\n', file);
+}
+
+void output_status(FILE *file, const Systemd__UnitStatus *status) {
+        output_text(file, status->name);
+        if (!isempty(status->description)) {
+                fputs(" - ", file);
+                output_text(file, status->description);
+        }
+        fputc('\n', file);
+        print_labelled(file, "Loaded", status->loadstate, NULL);
+        print_labelled(file, "Active", status->activestate, status->substate);
+        print_labelled(file, "Freezer", status->freezerstate, NULL);
+        print_labelled(file, "Object", status->path, NULL);
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "session.h"
+
+#include "failure.h"
+#include "options.h"
+#include "text.h"
+
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+
+/* Where the certificates are when nothing else is said. */
+#define DEFAULT_CA_CERT "/etc/givc/ca-cert.pem"
+#define DEFAULT_CERT    "/etc/givc/cert.pem"
+#define DEFAULT_KEY     "/etc/givc/key.pem"
+
+struct session_call {
+        struct session *session;
+        struct list calls;
+        struct rpc_client_call *call;
+        char *what, *subject;
+        session_show_t show;
+        bool may_disconnect;
+};
+
+static struct session_call *session_call_free(struct session_call *call) {
+        if (!call)
+                return NULL;
+        list_remove(&call->calls);
+        free(call->what);
+        free(call->subject);
+        free(call);
+        return NULL;
+}
+DEFINE_CLEANUP(struct session_call, session_call_free)
+
+void session_init(struct session *session, const struct options *options) {
+        *session = (struct session){ .options = options };
+        list_init(&session->calls);
+}
+
+void session_clear(struct session *session) {
+        struct session_call *call, *next;
+
+        LIST_FOREACH_SAFE(call, next, &session->calls, calls) {
+                rpc_client_cancel(call->call);
+                session_call_free(call);
+        }
+        session->channel = rpc_channel_free(session->channel);
+        session->event = sd_event_unref(session->event);
+        free(session->peer);
+        free(session->identity);
+}
+
+bool session_is_connected(const struct session *session) {
+        return session->channel && rpc_channel_get_state(session->channel) == RPC_CHANNEL_READY;
+}
+
+uint64_t session_deadline(const struct session *session) {
+        uint64_t timeout = session->options->timeout_usec;
+
+        return timeout == USEC_INFINITY ? 0 : usec_add(now_usec(CLOCK_MONOTONIC), timeout);
+}
+
+/* A host name: the program has nothing else to do yet, so it may wait for the answer. */
+static int look_up(struct rpc_address *address, const char *host, const char *port, bool given) {
+        const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+        struct addrinfo *found = NULL;
+        int r;
+
+        r = getaddrinfo(host, port, &hints, &found);
+        if (r != 0 && !given)
+                return fail_usage("no --addr was given, and there is no host called %s: %s", host,
+                                gai_strerror(r));
+        if (r != 0) {
+                complain("cannot find the address of '%s': %s", host, gai_strerror(r));
+                return EXIT_UNAVAILABLE;
+        }
+        if (found->ai_addrlen > sizeof(address->in6)) {
+                freeaddrinfo(found);
+                return fail_errno(-EAFNOSUPPORT, host);
+        }
+        memcpy(&address->any, found->ai_addr, found->ai_addrlen);
+        address->length = found->ai_addrlen;
+        freeaddrinfo(found);
+        return EXIT_DONE;
+}
+
+static int choose_address(const struct options *options, struct rpc_address *address) {
+        const char *host = options->addr ?: options->name, *error;
+        _cleanup_(freep) char *text = NULL;
+        bool is_path = host[0] == '/' || host[0] == '@' || startswith(host, "unix:") ||
+                        startswith(host, "vsock:");
+
+        *address = (struct rpc_address){};
+        if (options->vsock)
+                text = text_printf("vsock:%s", options->vsock);
+        else if (is_path)
+                text = strdup(host);
+        else if (strchr(host, ':') && host[0] != '[')
+                text = text_printf("[%s]:%s", host, options->port);
+        else
+                text = text_printf("%s:%s", host, options->port);
+        if (!text)
+                return fail_errno(-ENOMEM, "address");
+
+        if (rpc_address_parse(address, text, &error) == 0)
+                return EXIT_DONE;
+        if (options->vsock)
+                return fail_usage("--vsock: '%s' is not CID:PORT", options->vsock);
+        if (is_path || !text_is_host_name(host))
+                return fail_usage("--addr: '%s': %s", host, error);
+        return look_up(address, host, options->port, options->addr != NULL);
+}
+
+/* What was given, or else the default where it can be read; NULL: neither. */
+static const char *choose_file(const char *given, const char *otherwise) {
+        if (given)
+                return given;
+        return access(otherwise, R_OK) == 0 ? otherwise : NULL;
+}
+
+static int choose_tls(const struct options *options, struct tls_context **ret) {
+        const char *ca_cert = choose_file(options->ca_cert, DEFAULT_CA_CERT);
+        const char *cert = choose_file(options->cert, DEFAULT_CERT);
+        const char *key = choose_file(options->key, DEFAULT_KEY);
+        _cleanup_(freep) char *error = NULL;
+        int r;
+
+        if (options->no_tls) {
+                *ret = NULL;
+                return EXIT_DONE;
+        }
+        if (!ca_cert)
+                return fail_usage("no CA certificate: give --cacert (%s cannot be read), or --notls",
+                                DEFAULT_CA_CERT);
+        if (!cert)
+                return fail_usage(
+                                "no certificate: give --cert (%s cannot be read), or --notls", DEFAULT_CERT);
+        if (!key)
+                return fail_usage("no key: give --key (%s cannot be read), or --notls", DEFAULT_KEY);
+
+        r = tls_context_new(ret, ca_cert, cert, key, &error);
+        if (r < 0) {
+                complain("%s", error ?: strerror(-r));
+                return EXIT_USAGE;
+        }
+        return EXIT_DONE;
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+        session_end(userdata, 128 + (int) info->ssi_signo);
+        return 0;
+}
+
+/* Nobody reads what we print any more: no need to wait for the next line to find out. */
+static int on_output_gone(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        session_end(userdata, EXIT_FAILED);
+        return 0;
+}
+
+static int open_loop(struct session *session) {
+        sigset_t signals;
+        int r;
+
+        r = sd_event_new(&session->event);
+        if (r < 0)
+                return fail_errno(r, "cannot make an event loop");
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGTERM);
+        sigprocmask(SIG_BLOCK, &signals, NULL);
+        r = sd_event_add_signal(session->event, NULL, SIGINT, on_signal, session);
+        if (r >= 0)
+                r = sd_event_add_signal(session->event, NULL, SIGTERM, on_signal, session);
+        if (r < 0)
+                return fail_errno(r, "cannot receive signals");
+        if (!session->watches_output)
+                return EXIT_DONE;
+        /* A file cannot be waited for (EPERM), and does not go away. */
+        r = sd_event_add_io(session->event, NULL, STDOUT_FILENO, 0, on_output_gone, session);
+        return r < 0 && r != -EPERM ? fail_errno(r, "cannot watch standard output") : EXIT_DONE;
+}
+
+static int describe(struct session *session, const struct rpc_address *address, struct tls_context *tls) {
+        const struct tls_identity *identity = tls ? tls_context_identity(tls) : NULL;
+        _cleanup_(freep) char *where = NULL;
+
+        where = rpc_address_format(address);
+        session->peer = text_printf("%s at %s", session->options->name, where);
+        if (!where || !session->peer)
+                return fail_errno(-ENOMEM, "address");
+        if (!identity || !identity->name)
+                return EXIT_DONE;
+        session->identity = strdup(identity->name);
+        return session->identity ? EXIT_DONE : fail_errno(-ENOMEM, "identity");
+}
+
+static void on_state(struct rpc_channel *channel, enum rpc_channel_state state, void *userdata) {
+        struct session *session = userdata;
+
+        if (state == RPC_CHANNEL_READY)
+                session->was_connected = true;
+}
+
+int session_open(struct session *session, bool once) {
+        _cleanup_(tls_context_unrefp) struct tls_context *tls = NULL;
+        struct rpc_channel_config config = {
+                .server_name = session->options->name,
+                .once = once,
+                .state_changed = on_state,
+                .userdata = session,
+        };
+        int r;
+
+        if (session->channel)
+                return EXIT_DONE;
+        r = choose_address(session->options, &config.address);
+        if (r != EXIT_DONE)
+                return r;
+        r = choose_tls(session->options, &tls);
+        if (r != EXIT_DONE)
+                return r;
+        config.tls = tls;
+        r = describe(session, &config.address, tls);
+        if (r != EXIT_DONE)
+                return r;
+        r = open_loop(session);
+        if (r != EXIT_DONE)
+                return r;
+        r = rpc_channel_new(&session->channel, session->event, &config);
+        return r < 0 ? fail_errno(r, "cannot make a channel") : EXIT_DONE;
+}
+
+void session_end(struct session *session, int code) {
+        sd_event_exit(session->event, code);
+}
+
+bool session_flush(struct session *session) {
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return true;
+        session_end(session, errno == EPIPE ? EXIT_FAILED : fail_errno(-errno, "cannot print"));
+        return false;
+}
+
+/* The host that is switched off cannot always answer that it is. */
+static bool call_is_done(const struct session_call *call, const struct rpc_status *status) {
+        if (status->code == RPC_OK)
+                return true;
+        return call->may_disconnect && status->code == RPC_UNAVAILABLE && call->session->was_connected &&
+                        !session_is_connected(call->session);
+}
+
+static void on_done(const struct rpc_status *status, const ProtobufCMessage *response, void *userdata) {
+        _cleanup_(session_call_freep) struct session_call *call = userdata;
+        struct session *session = call->session;
+        int code = EXIT_DONE;
+
+        if (!call_is_done(call, status))
+                code = fail_status(session, call->what, status);
+        else if (response && call->show)
+                code = call->show(session, response, call->subject);
+
+        if (session->code == EXIT_DONE)
+                session->code = code;
+        call = session_call_free(call);
+        if (list_is_empty(&session->calls))
+                session_end(session, session->code);
+}
+
+int session_call(struct session *session, const struct session_request *request) {
+        _cleanup_(session_call_freep) struct session_call *call = NULL;
+        const struct rpc_client_options options = { .deadline_usec = session_deadline(session) };
+        int r;
+
+        r = session_open(session, true);
+        if (r != EXIT_DONE)
+                return r;
+        call = malloc(sizeof(*call));
+        if (!call)
+                return fail_errno(-ENOMEM, request->what);
+        *call = (struct session_call){
+                .session = session,
+                .what = strdup(request->what),
+                .subject = strdup(strempty(request->subject)),
+                .show = request->show,
+                .may_disconnect = request->may_disconnect,
+        };
+        list_init(&call->calls);
+        if (!call->what || !call->subject)
+                return fail_errno(-ENOMEM, request->what);
+        r = rpc_channel_unary(session->channel, request->service, request->method, request->message,
+                        &options, on_done, call, &call->call);
+        if (r < 0)
+                return fail_errno(r, request->what);
+        list_append(&session->calls, &call->calls);
+        TAKE_PTR(call);
+        return EXIT_DONE;
+}
+
+int session_run(struct session *session) {
+        int r = sd_event_loop(session->event);
+
+        return r < 0 ? fail_errno(r, "the event loop failed") : r;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * One run of givcctl against one server: the connection, the calls on it, the loop until they have ended,
+ * and the exit code that comes of it all. Every session_ function that can fail has complained when it
+ * returns a code.
+ */
+
+#include "channel.h"
+#include "list.h"
+
+struct options;
+
+struct session {
+        const struct options *options;
+        sd_event *event;
+        struct rpc_channel *channel;
+        char *peer;     /* whom we speak to, for people: "admin-vm at 192.168.101.10:9001" */
+        char *identity; /* whom we speak as; NULL: no certificate */
+        bool was_connected;
+        bool watches_output; /* a reader of standard output who goes away ends the run */
+        struct list calls;   /* under way */
+        int code;            /* an enum exit_code: that of the first failure */
+};
+
+void session_init(struct session *session, const struct options *options);
+void session_clear(struct session *session);
+
+/*
+ * Looks up the address, reads the certificates, makes the channel; what is open already stays. once: a lost
+ * connection is not made again. Returns EXIT_DONE or the code to exit with.
+ */
+int session_open(struct session *session, bool once);
+
+/* What is to become of an answer: print it. Returns an enum exit_code. */
+typedef int (*session_show_t)(
+                struct session *session, const ProtobufCMessage *response, const char *subject);
+
+struct session_request {
+        const ProtobufCServiceDescriptor *service;
+        const char *method;
+        const ProtobufCMessage *message;
+        const char *what;    /* begins the complaint when it fails: "cannot start x.service on y"; copied */
+        const char *subject; /* passed on to show; copied */
+        session_show_t show; /* NULL: the answer says nothing */
+        bool may_disconnect; /* the server is expected to go away: that is success */
+};
+
+/* Opens the session if need be, and begins a call. */
+int session_call(struct session *session, const struct session_request *request);
+
+/* Until all calls have ended, or session_end(), or a signal: the exit code. */
+int session_run(struct session *session);
+/* Ends session_run(). */
+void session_end(struct session *session, int code);
+
+/* Hands what was printed to standard output's reader. False: there is none any more, and session_end() was
+ * called. */
+bool session_flush(struct session *session);
+
+bool session_is_connected(const struct session *session);
+/* CLOCK_MONOTONIC microseconds at which a call begun now ends; 0: never. */
+uint64_t session_deadline(const struct session *session);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* query and query-list: the registry; get-status: one unit of a VM. */
+#include "admin.pb-c.h"
+#include "failure.h"
+#include "options.h"
+#include "output.h"
+#include "session.h"
+#include "text.h"
+#include "unit-name.h"
+
+#include <fnmatch.h>
+#include <strings.h>
+
+/* Component types by their numbers in RegistryRequest.Type: each VM type has Mgr, Svc, App in this order,
+ * Host no VM. */
+#define TYPES 15
+
+static const char *const vm_types[] = { "Host", "AdmVM", "SysVM", "AppVM" };
+static const char *const kinds[] = { "VM", "Mgr", "Svc", "App" };
+
+struct filter {
+        const char *vm_type, *kind; /* NULL: any */
+        const char *name;
+};
+
+static const char *find_word(const char *const *words, size_t n, const char *word) {
+        for (size_t i = 0; i < n; i++)
+                if (strcasecmp(words[i], word) == 0)
+                        return words[i];
+        return NULL;
+}
+
+static int read_filter(const struct options *options, struct filter *filter) {
+        uint64_t number;
+
+        *filter = (struct filter){ .name = options->by_name };
+        if (!options->by_type)
+                return EXIT_DONE;
+        if (text_to_uint(options->by_type, TYPES - 1, &number) == 0) {
+                filter->vm_type = vm_types[(number + 1) / 4];
+                filter->kind = kinds[(number + 1) % 4];
+                return EXIT_DONE;
+        }
+        filter->vm_type = find_word(vm_types, ELEMENTSOF(vm_types), options->by_type);
+        filter->kind = find_word(kinds, ELEMENTSOF(kinds), options->by_type);
+        if (!filter->vm_type && !filter->kind)
+                return fail_usage("--by-type: '%s' is neither a number from 0 to %d nor one of "
+                                  "Host, AdmVM, SysVM, AppVM, VM, Mgr, Svc, App",
+                                options->by_type, TYPES - 1);
+        return EXIT_DONE;
+}
+
+static bool filter_pass(const struct filter *filter, const Admin__QueryListItem *item) {
+        if (filter->vm_type && !streq(filter->vm_type, item->vmtype))
+                return false;
+        if (filter->kind && !streq(filter->kind, item->servicetype))
+                return false;
+        if (!filter->name)
+                return true;
+        if (strpbrk(filter->name, "*?["))
+                return fnmatch(filter->name, item->name, 0) == 0;
+        return strstr(item->name, filter->name);
+}
+
+static int show_list(struct session *session, const ProtobufCMessage *response, const char *subject) {
+        const Admin__QueryListResponse *all = (const Admin__QueryListResponse *) response;
+        const struct options *options = session->options;
+        _cleanup_(freep) Admin__QueryListItem **chosen = NULL;
+        struct filter filter;
+        size_t n = 0;
+        int r;
+
+        r = read_filter(options, &filter);
+        if (r != EXIT_DONE)
+                return r;
+        chosen = calloc(all->n_list + 1, sizeof(*chosen));
+        if (!chosen)
+                return fail_errno(-ENOMEM, "cannot print");
+        for (size_t i = 0; i < all->n_list; i++)
+                if (filter_pass(&filter, all->list[i]))
+                        chosen[n++] = all->list[i];
+        if (options->json)
+                r = output_list_json(stdout, chosen, n, options->compatible);
+        else
+                r = output_table(stdout, chosen, n);
+        return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;
+}
+
+int verb_query(struct session *session, const struct options *options) {
+        const Admin__Empty message = ADMIN__EMPTY__INIT;
+        struct filter filter;
+        int r;
+
+        r = read_filter(options, &filter); /* a wrong one is told before anybody is asked */
+        if (r != EXIT_DONE)
+                return r;
+        r = session_call(session,
+                        &(struct session_request){
+                                        .service = &admin__admin_service__descriptor,
+                                        .method = "QueryList",
+                                        .message = &message.base,
+                                        .what = "cannot list what is registered",
+                                        .show = show_list,
+                        });
+        return r == EXIT_DONE ? session_run(session) : r;
+}
+
+static int show_status(struct session *session, const ProtobufCMessage *response, const char *subject) {
+        const Systemd__UnitStatus *status = (const Systemd__UnitStatus *) response;
+        int r = 0;
+
+        if (session->options->json)
+                r = output_json(stdout, output_status_json(status));
+        else if (session->options->compatible)
+                r = output_status_deployed(stdout, status);
+        else
+                output_status(stdout, status);
+        return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;
+}
+
+int verb_get_status(struct session *session, const struct options *options) {
+        Admin__UnitStatusRequest message = ADMIN__UNIT_STATUS_REQUEST__INIT;
+        _cleanup_(freep) char *unit = NULL, *what = NULL;
+        int r;
+
+        r = vm_name_check(options->arguments[0]);
+        if (r != EXIT_DONE)
+                return r;
+        r = unit_name_complete(options->arguments[1], &unit);
+        if (r != EXIT_DONE)
+                return r;
+        what = text_printf("cannot show %s on %s", unit, options->arguments[0]);
+        if (!what)
+                return fail_errno(-ENOMEM, unit);
+
+        message.vmname = (char *) options->arguments[0];
+        message.unitname = unit;
+        r = session_call(session,
+                        &(struct session_request){
+                                        .service = &admin__admin_service__descriptor,
+                                        .method = "GetUnitStatus",
+                                        .message = &message.base,
+                                        .what = what,
+                                        .show = show_status,
+                        });
+        return r == EXIT_DONE ? session_run(session) : r;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What givcctl can do: one entry a verb, one file a family of them. */
+
+#include "util.h"
+
+struct options;
+struct session;
+
+/* Options that belong to some verbs alone. */
+enum verb_option {
+        VERB_OPTION_VM = 1 << 0,     /* --vm */
+        VERB_OPTION_FILTER = 1 << 1, /* --by-type, --by-name */
+        VERB_OPTION_WATCH = 1 << 2,  /* --initial, --limit */
+};
+
+struct verb {
+        const char *words;     /* one or two, separated by a space: "start service" */
+        const char *arguments; /* as the help names them */
+        unsigned min_arguments, max_arguments;
+        unsigned options;    /* enum verb_option */
+        bool of_agent;       /* speaks to an agent, not to the admin */
+        const char *summary; /* one sentence for the verb's help */
+        const char *details; /* whole lines below it, or NULL */
+        int (*run)(struct session *session, const struct options *options); /* returns an enum exit_code */
+};
+
+/* No bound on arguments but the kernel's. */
+#define VERB_ANY_NUMBER UINT32_MAX
+
+extern const struct verb verbs[]; /* the last has words NULL */
+
+/* The verb that the first words name, or NULL; *ret_n is how many of them it took. */
+const struct verb *verb_find(const char *const *words, size_t n_words, size_t *ret_n);
+
+/* All verbs, separated by commas, for an error message; on the heap, or NULL (ENOMEM). */
+char *verb_list(void);
+
+int verb_query(struct session *session, const struct options *options);
+int verb_get_status(struct session *session, const struct options *options);
+int verb_start_vm(struct session *session, const struct options *options);
+int verb_start_service(struct session *session, const struct options *options);
+int verb_stop_service(struct session *session, const struct options *options);
+int verb_watch(struct session *session, const struct options *options);
+int verb_host(struct session *session, const struct options *options);
+int verb_unit(struct session *session, const struct options *options);
+int verb_unit_monitor(struct session *session, const struct options *options);
