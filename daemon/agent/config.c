@@ -220,8 +220,12 @@ static int read_transport(struct config_reader *reader, const struct config_sect
                 return r;
         r = rpc_address_from_transport(&transport->socket, transport->protocol, transport->address,
                         transport->port, &error);
-        if (r < 0)
-                return fail_value(reader, &section, "addr", transport->address, error);
+        if (r < 0) {
+                _cleanup_(freep) char *shown =
+                                text_escape(transport->address, strlen(transport->address), 64);
+
+                return config_reader_fail(reader, &section, "addr", "is \"%s\": %s", strempty(shown), error);
+        }
         return 0;
 }
 
