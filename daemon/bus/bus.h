@@ -26,13 +26,17 @@ struct bus_listener {
 };
 
 int bus_new(struct bus **ret, sd_event *event, enum bus_kind kind);
+/* Not from inside of a callback of this bus. Whoever holds slots of the connection lets go of them before. */
 struct bus *bus_free(struct bus *bus);
 DEFINE_CLEANUP(struct bus, bus_free)
 
-/* Must be called before bus_start(); listener is static data. */
+/* Must be called before bus_start(); listener is static data. -ENOSPC: there are too many. */
 int bus_add_listener(struct bus *bus, const struct bus_listener *listener, void *userdata);
+/* It is not told of anything any more. */
+void bus_remove_listener(struct bus *bus, const struct bus_listener *listener, void *userdata);
 /* Begins to connect. What fails is tried again, for ever, and logged once per cause. */
 void bus_start(struct bus *bus);
 
 /* The connection while it stands, else NULL. Never call it synchronously. */
 sd_bus *bus_connection(struct bus *bus);
+sd_event *bus_event(struct bus *bus);

@@ -23,6 +23,7 @@ struct unit_state {
         const char *result;       /* of a service: success, exit-code, signal, oom-kill, …; "" where unknown */
         int32_t exit_code;        /* ExecMainCode: CLD_EXITED, …; 0 where none */
         int32_t exit_status;      /* ExecMainStatus */
+        bool job;                 /* a job for it is queued or running */
 };
 
 /* Inactive or failed, and no job is to change that. */
@@ -35,8 +36,12 @@ int units_new(struct units **ret, struct bus *bus, unit_changed_t changed, void 
 struct units *units_free(struct units *units);
 DEFINE_CLEANUP(struct units, units_free)
 
-/* Follows a unit (it need not exist yet). The first changed() comes when its state is known. 0, -EINVAL, -ENOMEM. */
+/*
+ * Follows a unit (it need not exist yet). The first changed() comes when its state is known. 0 (also if it is followed
+ * already), -EINVAL (no unit name, or a template's), -ENOMEM, -ENOSPC (too many for what the bus daemon lets us have).
+ */
 int units_follow(struct units *units, const char *name);
+/* It, or all of units by units_free(), may also be let go of in changed(). */
 void units_unfollow(struct units *units, const char *name);
 /* The last known state, valid until the next return to the event loop; NULL: not followed, or not known yet. */
 const struct unit_state *units_get(struct units *units, const char *name);
@@ -44,7 +49,8 @@ const struct unit_state *units_get(struct units *units, const char *name);
 /*
  * How an operation ended. error 0: done, and state is what it is now (a unit that is gone is inactive/dead). Else a
  * negative errno with a text for people: -ENOENT no such unit, -ENOTCONN no bus, -ECANCELED job cancelled, -ETIMEDOUT,
- * -EBUSY, -EOPNOTSUPP cannot be frozen, -EREMOTEIO the job failed (systemd's result is in the text), -EACCES.
+ * -EBUSY, -EOPNOTSUPP cannot be frozen, -ESRCH it does not run (freeze, thaw, kill), -EREMOTEIO the job failed
+ * (systemd's result is in the text), -EACCES; then state is NULL where it could not be read.
  */
 typedef void (*unit_done_t)(int error, const char *message, const struct unit_state *state, void *userdata);
 
@@ -62,7 +68,8 @@ enum unit_verb {
 
 /*
  * Begins an operation on any unit, followed or not. done is called once, later, when the job (if one) has ended;
- * *ret can be cancelled until then: nobody is told any more, but the job goes on.
+ * *ret can be cancelled until then: nobody is told any more, but the job goes on. There is no time limit for a job.
+ * Returns 0, -EINVAL (no unit name, or a template's), -ENOMEM, or -EBUSY (too many under way).
  */
 int units_operate(struct units *units, enum unit_verb verb, const char *name, unit_done_t done, void *userdata,
         struct unit_operation **ret);

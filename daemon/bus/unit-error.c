@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "unit-error.h"
+
+#include "text.h"
+
+#include <inttypes.h>
+#include <signal.h>
+
+#define DBUS    "org.freedesktop.DBus.Error."
+#define SYSTEMD "org.freedesktop.systemd1."
+
+int unit_error_from_bus(const sd_bus_error *error) {
+        static const struct {
+                const char *name;
+                int error;
+        } known[] = {
+                { SYSTEMD "NoSuchUnit", -ENOENT },
+                { SYSTEMD "UnitInactive", -ESRCH },
+                { SYSTEMD "FreezeCancelled", -ECANCELED },
+                { SYSTEMD "UnitBusy", -EBUSY },
+                { SYSTEMD "TransactionIsDestructive", -EBUSY },
+                { SYSTEMD "TransactionJobsConflicting", -EBUSY },
+                { SYSTEMD "ShuttingDown", -EBUSY },
+                { DBUS "LimitsExceeded", -EBUSY },
+                { DBUS "NotSupported", -EOPNOTSUPP },
+                { DBUS "AccessDenied", -EACCES },
+                { DBUS "InteractiveAuthorizationRequired", -EACCES },
+                { DBUS "NoReply", -ETIMEDOUT },
+                { DBUS "Timeout", -ETIMEDOUT },
+                { DBUS "Disconnected", -ENOTCONN },
+                { DBUS "ServiceUnknown", -ENOTCONN },
+                { DBUS "NameHasNoOwner", -ENOTCONN },
+                { DBUS "NoMemory", -ENOMEM },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(known); i++)
+                if (sd_bus_error_has_name(error, known[i].name))
+                        return known[i].error;
+        /* System.Error.ENOMEM and the like are for systemd to act on, not for our callers. */
+        return -EREMOTEIO;
+}
+
+int unit_error_from_job(const char *result) {
+        if (streq(result, "canceled"))
+                return -ECANCELED;
+        if (streq(result, "timeout"))
+                return -ETIMEDOUT;
+        return -EREMOTEIO;
+}
+
+static const char *verb_noun(enum unit_verb verb) {
+        switch (verb) {
+        case UNIT_START:
+                return "start";
+        case UNIT_RESTART:
+                return "restart";
+        case UNIT_STOP:
+                return "stop";
+        default:
+                return "job";
+        }
+}
+
+/* Why the unit is in the state in which it is: ": its main process exited with status 3", or "". */
+static char *reason_text(const struct unit_state *state) {
+        if (!state || !streq(state->active_state, "failed"))
+                return strdup("");
+        if (streq(state->result, "exit-code") && state->exit_code == CLD_EXITED)
+                return text_printf(": its main process exited with status %" PRIi32, state->exit_status);
+        if (streq(state->result, "signal") &&
+                        (state->exit_code == CLD_KILLED || state->exit_code == CLD_DUMPED))
+                return text_printf(": its main process was killed by SIG%s",
+                                sigabbrev_np(state->exit_status) ?: "?");
+        return isempty(state->result) ? strdup("") : text_printf(": %s", state->result);
+}
+
+char *unit_error_job_text(enum unit_verb verb, const char *result, const struct unit_state *state) {
+        static const struct {
+                const char *result, *text;
+        } texts[] = {
+                { "canceled", "was cancelled, perhaps by another job for it" },
+                { "timeout", "took longer than its configuration allows" },
+                { "dependency", "was given up, as something that it needs failed" },
+                { "skipped", "was skipped, as its conditions are not met" },
+                { "failed", "failed" },
+        };
+        _cleanup_(freep) char *reason = reason_text(state);
+        const char *name = state ? state->name : "the unit";
+
+        if (!reason)
+                return NULL;
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                if (streq(result, texts[i].result))
+                        return text_printf(
+                                        "The %s of %s %s%s", verb_noun(verb), name, texts[i].text, reason);
+        return text_printf(
+                        "The %s of %s ended with the result '%s'%s", verb_noun(verb), name, result, reason);
+}

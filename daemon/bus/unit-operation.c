@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "units-internal.h"
+
+#include "freezer.h"
+#include "log.h"
+#include "text.h"
+#include "unit-error.h"
+#include "unit-reader.h"
+
+#include <signal.h>
+
+/*
+ * At once. Each waits for two answers at most, and dbus-daemon lets a connection to the system bus wait for
+ * 128 (max_replies_per_connection), of which those that units.c reads need some.
+ */
+#define OPERATIONS_MAX 40
+
+/* For systemd to accept a job, or to send a signal, or for the kernel to freeze all processes. Not for a
+ * job. */
+#define CALL_TIMEOUT_USEC (30 * USEC_PER_SEC)
+
+/*
+ * One operation, its steps in the order of the functions below: call the manager; for a job, wait until it
+ * is removed; read the state; tell. done() is called from the loop only, never from inside of
+ * units_operate().
+ */
+struct unit_operation {
+        struct list link;
+        struct units *units;
+        enum unit_verb verb;
+        unit_done_t done;
+        void *userdata;
+
+        sd_bus_slot *call;
+        bool watches_jobs;
+        char *job; /* its path, while it is waited for */
+        bool thawed;
+        bool job_unseen; /* it ended while systemd was away */
+        struct unit_properties properties;
+        struct unit_reader reader;
+
+        int error;
+        char *message;
+        char *job_result; /* if it is not "done": the text about it needs the state */
+        sd_event_source *later;
+};
+
+static void call_manager(struct unit_operation *operation);
+
+static void unwatch_jobs(struct unit_operation *operation) {
+        struct units *units = operation->units;
+
+        if (operation->watches_jobs && --units->n_job_watchers == 0)
+                units->job_removed = sd_bus_slot_unref(units->job_removed);
+        operation->watches_jobs = false;
+}
+
+/* After this nothing will call into the operation any more, and it is in no list. */
+static void detach(struct unit_operation *operation) {
+        unwatch_jobs(operation);
+        operation->call = sd_bus_slot_unref(operation->call);
+        operation->later = sd_event_source_disable_unref(operation->later);
+        unit_reader_clear(&operation->reader);
+        list_remove(&operation->link);
+        operation->units->n_operations--;
+}
+
+static void destroy(struct unit_operation *operation) {
+        unit_properties_clear(&operation->properties);
+        free(operation->job);
+        free(operation->message);
+        free(operation->job_result);
+        free(operation);
+}
+
+struct unit_operation *unit_operation_cancel(struct unit_operation *operation) {
+        if (!operation)
+                return NULL;
+        detach(operation);
+        destroy(operation);
+        return NULL;
+}
+
+/* --- the end */
+
+static void set_error(struct unit_operation *operation, int error, const char *message) {
+        operation->error = error;
+        free(operation->message);
+        operation->message = strdup(strempty(message));
+}
+
+/* The last thing that a callback does: units may be gone afterwards. */
+static void finish(struct unit_operation *operation, const struct unit_state *state) {
+        detach(operation);
+        operation->done(operation->error, strempty(operation->message), state, operation->userdata);
+        destroy(operation);
+}
+
+static int on_later(sd_event_source *source, void *userdata) {
+        finish(userdata, NULL);
+        return 0;
+}
+
+/* Where a step cannot even be begun: its caller may be the user, who must have the operation before it ends.
+ */
+static void fail_later(struct unit_operation *operation, int error, const char *message) {
+        int r;
+
+        set_error(operation, error, message);
+        if (operation->later)
+                return;
+        r = sd_event_add_defer(bus_event(operation->units->bus), &operation->later, on_later, operation);
+        if (r < 0)
+                log_error_errno(r, "Cannot tell that an operation on %s failed", operation->properties.name);
+}
+
+static void fail_to_send(struct unit_operation *operation, int error) {
+        if (error == -ENOMEM)
+                fail_later(operation, error, "Out of memory");
+        else
+                fail_later(operation, -ENOTCONN, "There is no connection to systemd");
+}
+
+/* --- last step: the state as it is now */
+
+/* Of a job whose result nobody has heard: whether the unit is as it should be after it. */
+static bool job_has_succeeded(const struct unit_operation *operation) {
+        const struct unit_properties *p = &operation->properties;
+
+        return operation->verb == UNIT_STOP ? unit_properties_is_down(p) : !streq(p->active_state, "failed");
+}
+
+/* Now that the state is known: what the error is, and its text. */
+static void explain(struct unit_operation *operation, const struct unit_state *state) {
+        const char *result = operation->job_result;
+
+        if (operation->job_unseen && !job_has_succeeded(operation))
+                result = "failed";
+        if (result) {
+                operation->error = unit_error_from_job(result);
+                operation->message = unit_error_job_text(operation->verb, result, state);
+                return;
+        }
+        if (operation->error != -ENOENT)
+                return;
+        /* systemd says "not loaded" in both cases: that a unit is not loaded means that it does not run. */
+        free(operation->message);
+        if (streq(state->load_state, "not-found"))
+                operation->message = text_printf("There is no unit %s", state->name);
+        else {
+                operation->error = -ESRCH;
+                operation->message = text_printf("%s does not run", state->name);
+        }
+}
+
+static void on_read(const sd_bus_error *error, void *userdata) {
+        struct unit_operation *operation = userdata;
+        struct unit_properties *p = &operation->properties;
+        struct unit_state state;
+
+        if (error) {
+                /* What went wrong first is the better reason. */
+                if (operation->error == 0)
+                        set_error(operation, unit_error_from_bus(error), error->message);
+                finish(operation, NULL);
+                return;
+        }
+        unit_properties_view(p, unit_properties_is_down(p) ? 0 : freezer_read(p->control_group), &state);
+        explain(operation, &state);
+        units_compare(operation->units, p);
+        finish(operation, &state);
+}
+
+static void read_state(struct unit_operation *operation) {
+        sd_bus *connection = bus_connection(operation->units->bus);
+        int r;
+
+        unit_reader_clear(&operation->reader);
+        r = connection ? unit_reader_start(&operation->reader, connection, &operation->properties, on_read,
+                                         operation)
+                       : -ENOTCONN;
+        if (r < 0)
+                fail_to_send(operation, r);
+}
+
+/* --- middle step: the job */
+
+static int on_thawed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        /* If it could not be thawed, the second try will say what is in the way. */
+        call_manager(userdata);
+        return 0;
+}
+
+/* systemd from 254 on refuses to move what is frozen; before, it thaws by itself. */
+static void thaw_and_try_again(struct unit_operation *operation) {
+        int r;
+
+        operation->thawed = true;
+        r = sd_bus_call_method_async(bus_connection(operation->units->bus), &operation->call, SYSTEMD_NAME,
+                        SYSTEMD_PATH, SYSTEMD_MANAGER, "ThawUnit", on_thawed, operation, "s",
+                        operation->properties.name);
+        if (r < 0)
+                fail_to_send(operation, r);
+}
+
+static void job_ended(struct unit_operation *operation, const char *result) {
+        free(operation->job);
+        operation->job = NULL;
+        operation->call = sd_bus_slot_unref(operation->call);
+        if (streq(result, "frozen") && !operation->thawed) {
+                thaw_and_try_again(operation);
+                return;
+        }
+        if (!streq(result, "done")) {
+                operation->job_result = strdup(result);
+                if (!operation->job_result) {
+                        fail_later(operation, -ENOMEM, "Out of memory");
+                        return;
+                }
+        }
+        read_state(operation);
+}
+
+/* JobRemoved(id, job, unit, result) */
+static int on_job_removed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        struct units *units = userdata;
+        struct unit_operation *operation;
+        const char *job, *result;
+
+        if (sd_bus_message_read(m, "uoss", NULL, &job, NULL, &result) < 0)
+                return 0;
+        /* Several may wait for one job: systemd merges what fits together. None of them ends in here. */
+        LIST_FOREACH(operation, &units->operations, link)
+                if (operation->job && streq(operation->job, job))
+                        job_ended(operation, result);
+        return 0;
+}
+
+/*
+ * Before the call that makes the job: the bus daemon takes what we send in order, so the rule is there by
+ * the time that the job can end.
+ */
+static int watch_jobs(struct unit_operation *operation, sd_bus *connection) {
+        struct units *units = operation->units;
+        int r;
+
+        if (operation->watches_jobs)
+                return 0;
+        if (units->n_job_watchers == 0) {
+                r = sd_bus_match_signal_async(connection, &units->job_removed, SYSTEMD_NAME, SYSTEMD_PATH,
+                                SYSTEMD_MANAGER, "JobRemoved", on_job_removed, NULL, units);
+                if (r < 0)
+                        return r;
+        }
+        units->n_job_watchers++;
+        operation->watches_jobs = true;
+        return 0;
+}
+
+static int on_job_state(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        struct unit_operation *operation = userdata;
+
+        if (!sd_bus_message_is_method_error(m, SD_BUS_ERROR_UNKNOWN_OBJECT))
+                return 0;
+        log_debug("The job of %s ended while systemd was away", operation->properties.name);
+        operation->job_unseen = true;
+        job_ended(operation, "done");
+        return 0;
+}
+
+void unit_operations_check_jobs(struct units *units) {
+        sd_bus *connection = bus_connection(units->bus);
+        struct unit_operation *operation;
+        int r;
+
+        if (!connection)
+                return;
+        LIST_FOREACH(operation, &units->operations, link) {
+                if (!operation->job)
+                        continue;
+                operation->call = sd_bus_slot_unref(operation->call);
+                r = sd_bus_call_method_async(connection, &operation->call, SYSTEMD_NAME, operation->job,
+                                "org.freedesktop.DBus.Properties", "Get", on_job_state, operation, "ss",
+                                SYSTEMD_NAME ".Job", "State");
+                if (r < 0)
+                        fail_to_send(operation, r);
+        }
+}
+
+/* --- first step: the call */
+
+static const char *verb_method(enum unit_verb verb) {
+        switch (verb) {
+        case UNIT_START:
+                return "StartUnit";
+        case UNIT_RESTART:
+                return "RestartUnit";
+        case UNIT_STOP:
+                return "StopUnit";
+        case UNIT_KILL:
+                return "KillUnit";
+        case UNIT_FREEZE:
+                return "FreezeUnit";
+        case UNIT_THAW:
+                return "ThawUnit";
+        case UNIT_STATUS:
+                return NULL;
+        }
+        return NULL;
+}
+
+static bool verb_makes_job(enum unit_verb verb) {
+        return verb == UNIT_START || verb == UNIT_RESTART || verb == UNIT_STOP;
+}
+
+static void take_call_error(struct unit_operation *operation, sd_bus_message *m) {
+        const sd_bus_error *error = sd_bus_message_get_error(m);
+
+        if (!bus_connection(operation->units->bus)) {
+                set_error(operation, -ENOTCONN, "The connection to systemd was lost");
+                finish(operation, NULL);
+                return;
+        }
+        if (operation->verb == UNIT_STOP && sd_bus_error_has_name(error, SYSTEMD_NAME ".NoSuchUnit")) {
+                read_state(operation);
+                return;
+        }
+        set_error(operation, unit_error_from_bus(error), error->message);
+        if (operation->error == -ENOENT && !verb_makes_job(operation->verb)) {
+                read_state(operation);
+                return;
+        }
+        finish(operation, NULL);
+}
+
+static int on_called(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+        struct unit_operation *operation = userdata;
+        const char *job;
+
+        if (sd_bus_message_is_method_error(m, NULL)) {
+                take_call_error(operation, m);
+                return 0;
+        }
+        if (!verb_makes_job(operation->verb)) {
+                read_state(operation);
+                return 0;
+        }
+        if (sd_bus_message_read_basic(m, SD_BUS_TYPE_OBJECT_PATH, &job) < 0) {
+                set_error(operation, -EREMOTEIO, "systemd does not say which job it has begun");
+                finish(operation, NULL);
+                return 0;
+        }
+        operation->job = strdup(job);
+        if (!operation->job) {
+                set_error(operation, -ENOMEM, "Out of memory");
+                finish(operation, NULL);
+        }
+        return 0;
+}
+
+static int append_arguments(struct unit_operation *operation, sd_bus_message *m) {
+        const char *name = operation->properties.name;
+
+        if (verb_makes_job(operation->verb))
+                return sd_bus_message_append(m, "ss", name, "replace");
+        if (operation->verb == UNIT_KILL)
+                return sd_bus_message_append(m, "ssi", name, "all", (int32_t) SIGKILL);
+        return sd_bus_message_append(m, "s", name);
+}
+
+static int send_call(struct unit_operation *operation, sd_bus *connection) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        if (verb_makes_job(operation->verb)) {
+                r = watch_jobs(operation, connection);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_new_method_call(connection, &m, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+                        verb_method(operation->verb));
+        if (r < 0)
+                return r;
+        r = append_arguments(operation, m);
+        if (r < 0)
+                return r;
+        operation->call = sd_bus_slot_unref(operation->call);
+        return sd_bus_call_async(connection, &operation->call, m, on_called, operation, CALL_TIMEOUT_USEC);
+}
+
+static void call_manager(struct unit_operation *operation) {
+        sd_bus *connection = bus_connection(operation->units->bus);
+        int r;
+
+        r = connection ? send_call(operation, connection) : -ENOTCONN;
+        if (r < 0)
+                fail_to_send(operation, r);
+}
+
+/* --- the whole of it */
+
+int units_operate(struct units *units, enum unit_verb verb, const char *name, unit_done_t done,
+                void *userdata, struct unit_operation **ret) {
+        struct unit_operation *operation;
+        int r;
+
+        if (!unit_name_is_usable(name))
+                return -EINVAL;
+        if (units->n_operations >= OPERATIONS_MAX)
+                return -EBUSY;
+
+        operation = calloc(1, sizeof(*operation));
+        if (!operation)
+                return -ENOMEM;
+        operation->units = units;
+        operation->verb = verb;
+        operation->done = done;
+        operation->userdata = userdata;
+        r = unit_properties_init(&operation->properties, name);
+        if (r < 0) {
+                destroy(operation);
+                return r;
+        }
+        list_append(&units->operations, &operation->link);
+        units->n_operations++;
+
+        if (verb == UNIT_STATUS)
+                read_state(operation);
+        else
+                call_manager(operation);
+        if (ret)
+                *ret = operation;
+        return 0;
+}
+
+void unit_operations_cancel(struct units *units) {
+        while (!list_is_empty(&units->operations))
+                unit_operation_cancel(LIST_FIRST(&units->operations, struct unit_operation, link));
+}
+
+void unit_operations_fail(struct units *units) {
+        struct unit_operation *operation;
+
+        LIST_FOREACH(operation, &units->operations, link) {
+                unwatch_jobs(operation);
+                operation->call = sd_bus_slot_unref(operation->call);
+                unit_reader_clear(&operation->reader);
+                fail_later(operation, -ENOTCONN, "The connection to systemd was lost");
+        }
+}
