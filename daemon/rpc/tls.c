@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "log.h"
+#include "text.h"
+#include "tls-internal.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+
+/* Largest PEM file: a chain of a few certificates, a CA bundle of some. */
+#define PEM_MAX ((size_t) 256 * 1024)
+
+/*
+ * As server ours decides: AES-128-GCM first, which is quickest here and strong enough for what P-256
+ * certificates protect; deployed peers offer all three.
+ */
+static const char cipher_suites[] =
+                "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:TLS13-CHACHA20-POLY1305-SHA256";
+
+struct tls_context {
+        unsigned n_ref;
+        WOLFSSL_CTX *server, *client;
+        struct tls_identity identity;
+        struct tls_scratch *scratch; /* NULL until the first session */
+};
+
+/* The three files, read. */
+struct pem_files {
+        struct pem {
+                const char *path;
+                char *data;
+                size_t n;
+        } ca, certificate, key;
+};
+
+static void pem_files_clear(struct pem_files *files) {
+        free(files->ca.data);
+        free(files->certificate.data);
+        if (files->key.data)
+                explicit_bzero(files->key.data, files->key.n);
+        free(files->key.data);
+}
+
+static int fail(char **ret_error, int error, const char *path, const char *what) {
+        *ret_error = text_printf("%s: %s", path, what);
+        return *ret_error ? error : -ENOMEM;
+}
+
+static int fail_errno(char **ret_error, int error, const char *path) {
+        return fail(ret_error, error, path, strerror(-error));
+}
+
+/* wolfSSL's error in its own words, for what is wrong inside of a file. */
+static int fail_wolfssl(char **ret_error, const char *path, const char *what, int wolfssl_error) {
+        *ret_error = text_printf("%s: %s (%s)", path, what,
+                        wolfSSL_ERR_reason_error_string((unsigned long) wolfssl_error));
+        return *ret_error ? -EBADMSG : -ENOMEM;
+}
+
+static int read_pem(struct pem *pem, const char *path, char **ret_error) {
+        int r;
+
+        pem->path = path;
+        r = text_read_file(path, PEM_MAX, &pem->data, &pem->n);
+        return r < 0 ? fail_errno(ret_error, r, path) : 0;
+}
+
+/* Apart from read_pem(), so that no copy of the key stays behind in freed memory, and that its mode is the
+ * opened file's. */
+static int read_key(struct pem *pem, const char *path, char **ret_error) {
+        _cleanup_(closep) int fd = -1;
+        struct stat st;
+
+        pem->path = path;
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0)
+                return fail_errno(ret_error, -errno, path);
+        if (fstat(fd, &st) < 0)
+                return fail_errno(ret_error, -errno, path);
+        if (!S_ISREG(st.st_mode))
+                return fail(ret_error, -EBADF, path, "is not a regular file");
+        if (st.st_mode & (S_IRWXG | S_IRWXO))
+                return fail(ret_error, -EACCES, path,
+                                "others than its owner may read or write this private key: chmod 0600 it, "
+                                "and replace the key "
+                                "if they should not have it");
+        if (st.st_size <= 0 || (size_t) st.st_size > PEM_MAX)
+                return fail(ret_error, -EBADMSG, path, "is empty, or too large for a private key");
+
+        pem->data = malloc((size_t) st.st_size);
+        if (!pem->data)
+                return -ENOMEM;
+        while (pem->n < (size_t) st.st_size) {
+                ssize_t n = read(fd, pem->data + pem->n, (size_t) st.st_size - pem->n);
+
+                if (n < 0)
+                        return fail_errno(ret_error, -errno, path);
+                if (n == 0)
+                        return fail(ret_error, -EIO, path, "became shorter while it was read");
+                pem->n += (size_t) n;
+        }
+        return 0;
+}
+
+static int load_files(WOLFSSL_CTX *ctx, const struct pem_files *files, char **ret_error) {
+        int r;
+
+        r = wolfSSL_CTX_load_verify_buffer(
+                        ctx, (const uint8_t *) files->ca.data, (long) files->ca.n, WOLFSSL_FILETYPE_PEM);
+        if (r != WOLFSSL_SUCCESS)
+                return fail_wolfssl(ret_error, files->ca.path, "no usable CA certificate in PEM", r);
+        r = wolfSSL_CTX_use_certificate_chain_buffer(
+                        ctx, (const uint8_t *) files->certificate.data, (long) files->certificate.n);
+        if (r != WOLFSSL_SUCCESS)
+                return fail_wolfssl(ret_error, files->certificate.path, "no usable certificate in PEM", r);
+        r = wolfSSL_CTX_use_PrivateKey_buffer(
+                        ctx, (const uint8_t *) files->key.data, (long) files->key.n, WOLFSSL_FILETYPE_PEM);
+        if (r != WOLFSSL_SUCCESS)
+                return fail_wolfssl(ret_error, files->key.path, "no usable private key in PEM", r);
+        if (wolfSSL_CTX_check_private_key(ctx) != WOLFSSL_SUCCESS)
+                return fail(ret_error, -EBADMSG, files->key.path, "is not the key of the certificate");
+        return 0;
+}
+
+static int set_policy(WOLFSSL_CTX *ctx, bool server) {
+        int groups[] = { WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1 };
+
+        if (wolfSSL_CTX_set_cipher_list(ctx, cipher_suites) != WOLFSSL_SUCCESS ||
+                        wolfSSL_CTX_set_groups(ctx, groups, ELEMENTSOF(groups)) != WOLFSSL_SUCCESS)
+                return -EOPNOTSUPP;
+        /* Every connection shows its certificate: nothing is resumed. */
+        wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
+        wolfSSL_CTX_set_verify(
+                        ctx, WOLFSSL_VERIFY_PEER | (server ? WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
+        return !server || wolfSSL_CTX_no_ticket_TLSv13(ctx) == 0 ? 0 : -EOPNOTSUPP;
+}
+
+/* Whose AES it is: see tls-aes.c. */
+static int set_device(WOLFSSL_CTX *ctx) {
+#if TLS_AES_GCRYPT
+        int device = tls_aes_device();
+
+        if (device < 0)
+                return device;
+        return wolfSSL_CTX_SetDevId(ctx, device) == WOLFSSL_SUCCESS ? 0 : -EOPNOTSUPP;
+#else
+        return 0;
+#endif
+}
+
+static int new_side(WOLFSSL_CTX **ret, bool server, const struct pem_files *files, char **ret_error) {
+        WOLFSSL_CTX *ctx;
+        int r;
+
+        ctx = wolfSSL_CTX_new(server ? wolfTLSv1_3_server_method() : wolfTLSv1_3_client_method());
+        if (!ctx)
+                return -ENOMEM;
+        r = set_device(ctx);
+        if (r == 0)
+                r = set_policy(ctx, server);
+        if (r < 0)
+                r = fail(ret_error, r, "wolfSSL",
+                                "lacks what is needed here: TLS 1.3, X25519, P-256, AES-GCM");
+        else
+                r = load_files(ctx, files, ret_error);
+        if (r < 0) {
+                wolfSSL_CTX_free(ctx);
+                return r;
+        }
+        *ret = ctx;
+        return 0;
+}
+
+/* Not fatal: the clock of a machine that has just booted may be the one that is wrong. */
+static void warn_of_dates(WOLFSSL_X509 *x509, const char *path) {
+        if (wolfSSL_X509_cmp_current_time(wolfSSL_X509_get_notBefore(x509)) > 0)
+                log_warning("%s: our certificate is not yet valid: peers will refuse it.", path);
+        if (wolfSSL_X509_cmp_current_time(wolfSSL_X509_get_notAfter(x509)) < 0)
+                log_warning("%s: our certificate has expired: peers will refuse it.", path);
+}
+
+static int read_identity(struct tls_identity *ret, const struct pem *pem, char **ret_error) {
+        const uint8_t *der;
+        WOLFSSL_X509 *x509;
+        int n, r;
+
+        x509 = wolfSSL_X509_load_certificate_buffer(
+                        (const uint8_t *) pem->data, (int) pem->n, WOLFSSL_FILETYPE_PEM);
+        if (!x509)
+                return fail(ret_error, -EBADMSG, pem->path, "no usable certificate in PEM");
+        der = wolfSSL_X509_get_der(x509, &n);
+        r = der && n > 0 ? tls_identity_from_der(ret, der, (size_t) n) : -EBADMSG;
+        if (r == 0)
+                warn_of_dates(x509, pem->path);
+        wolfSSL_X509_free(x509);
+        return r == -EBADMSG ? fail(ret_error, r, pem->path, "the names in the certificate cannot be read")
+                             : r;
+}
+
+static int load(struct tls_context *context, struct pem_files *files, const char *ca_path,
+                const char *cert_path, const char *key_path, char **ret_error) {
+        int r;
+
+        r = read_pem(&files->ca, ca_path, ret_error);
+        if (r < 0)
+                return r;
+        r = read_pem(&files->certificate, cert_path, ret_error);
+        if (r < 0)
+                return r;
+        r = read_key(&files->key, key_path, ret_error);
+        if (r < 0)
+                return r;
+        r = read_identity(&context->identity, &files->certificate, ret_error);
+        if (r < 0)
+                return r;
+        r = new_side(&context->server, true, files, ret_error);
+        if (r < 0)
+                return r;
+        return new_side(&context->client, false, files, ret_error);
+}
+
+int tls_context_new(struct tls_context **ret, const char *ca_path, const char *cert_path,
+                const char *key_path, char **ret_error) {
+        _cleanup_(tls_context_unrefp) struct tls_context *context = NULL;
+        struct pem_files files = {};
+        int r;
+
+        *ret_error = NULL;
+        if (wolfSSL_Init() != WOLFSSL_SUCCESS)
+                return -ENOMEM;
+        context = calloc(1, sizeof(*context));
+        if (!context) {
+                wolfSSL_Cleanup();
+                return -ENOMEM;
+        }
+        context->n_ref = 1;
+
+        r = load(context, &files, ca_path, cert_path, key_path, ret_error);
+        pem_files_clear(&files);
+        wolfSSL_ERR_clear_error();
+        if (r == -ENOMEM && !*ret_error)
+                *ret_error = strdup("out of memory");
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(context);
+        return 0;
+}
+
+struct tls_context *tls_context_ref(struct tls_context *context) {
+        context->n_ref++;
+        return context;
+}
+
+struct tls_context *tls_context_unref(struct tls_context *context) {
+        if (!context || --context->n_ref > 0)
+                return NULL;
+        wolfSSL_CTX_free(context->server);
+        wolfSSL_CTX_free(context->client);
+        tls_identity_clear(&context->identity);
+        if (context->scratch)
+                explicit_bzero(context->scratch->plain, sizeof(context->scratch->plain));
+        free(context->scratch);
+        free(context);
+        wolfSSL_Cleanup();
+        return NULL;
+}
+
+const struct tls_identity *tls_context_identity(struct tls_context *context) {
+        return &context->identity;
+}
+
+struct WOLFSSL_CTX *tls_context_wolfssl(struct tls_context *context, bool server) {
+        return server ? context->server : context->client;
+}
+
+struct tls_scratch *tls_context_scratch(struct tls_context *context) {
+        if (!context->scratch)
+                context->scratch = calloc(1, sizeof(struct tls_scratch));
+        return context->scratch;
+}
