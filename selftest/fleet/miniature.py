@@ -22,7 +22,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -205,6 +204,20 @@ class Fleet:
         if check and result.returncode != 0:
             raise FleetError(f'{machine}: {" ".join(argv)}: exit status {result.returncode}\n{out}{err}')
         return result
+
+    def shell(self, machine=HOST, argv=('/bin/bash', '-l')):
+        """A shell on our terminal. Returns its exit status."""
+        # Handlers that do nothing, since what is ignored would stay ignored in the shell and all that it starts.
+        before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
+        try:
+            with self.popen(machine, list(argv)) as process:
+                return process.wait()
+        finally:
+            if os.isatty(0):  # the shell made its own process group the terminal's
+                before[signal.SIGTTOU] = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+                os.tcsetpgrp(0, os.getpgrp())
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def givcctl(self, *arguments, machine=HOST, **options):
         return self.run(machine, ['givcctl', *arguments], **options)
