@@ -31,11 +31,16 @@ void config_reader_clear(struct config_reader *reader) {
         *reader = CONFIG_READER_NULL;
 }
 
+/* What is too long to be named, a key that nobody knows, is named by what it is in. */
 static void place_join(
                 char place[static CONFIG_PLACE_MAX], const struct config_section *section, const char *key) {
         const char *outer = section ? section->place : "";
+        int n;
 
-        snprintf(place, CONFIG_PLACE_MAX, "%s%s%s", outer, isempty(outer) || !key ? "" : ".", strempty(key));
+        n = snprintf(place, CONFIG_PLACE_MAX, "%s%s%s", outer, isempty(outer) || !key ? "" : ".",
+                        strempty(key));
+        if (n < 0 || n >= CONFIG_PLACE_MAX)
+                memcpy(place, outer, strlen(outer) + 1);
 }
 
 /* The line of place or, where there is none, of the nearest thing around it. */

@@ -43,8 +43,13 @@ static int read_required(struct config_reader *reader, const struct config_secti
         return 0;
 }
 
+/* A template is not a unit: nothing of it can be shown or moved. */
+static bool is_unit_name(const char *s) {
+        return text_is_unit_name(s) && !strstr(s, "@.");
+}
+
 static bool is_service_name(const char *s) {
-        return text_is_unit_name(s) && endswith(s, ".service");
+        return is_unit_name(s) && endswith(s, ".service");
 }
 
 /* --- identity --- */
@@ -309,6 +314,26 @@ static int read_vm_services(struct config_reader *reader, const struct config_se
         return read_units(reader, &section, "appVms", ALLOWED_VM_UNIT, is_service_name, &config->app_vms);
 }
 
+static size_t count_strings(char *const *strings) {
+        size_t n = 0;
+
+        while (strings[n])
+                n++;
+        return n;
+}
+
+/* Each of them is followed. */
+static int check_units(struct config_reader *reader, const struct config_section *capabilities,
+                const struct config *config) {
+        size_t n = count_strings(config->services) + count_strings(config->admin_vms) +
+                        count_strings(config->system_vms) + count_strings(config->app_vms);
+
+        if (n > CONFIG_UNITS_MAX)
+                return config_reader_fail(reader, capabilities, NULL,
+                                "lists %zu units, must list at most %u", n, CONFIG_UNITS_MAX);
+        return 0;
+}
+
 static int add_not_offered(struct config *config, const char *name) {
         char *longer;
 
@@ -377,10 +402,13 @@ static int read_capabilities(
         r = config_read_section(reader, top, "capabilities", known, &section);
         if (r < 0)
                 return r;
-        r = read_units(reader, &section, "services", ALLOWED_UNIT, text_is_unit_name, &config->services);
+        r = read_units(reader, &section, "services", ALLOWED_UNIT, is_unit_name, &config->services);
         if (r < 0)
                 return r;
         r = read_vm_services(reader, &section, config);
+        if (r < 0)
+                return r;
+        r = check_units(reader, &section, config);
         if (r < 0)
                 return r;
         r = read_applications(reader, &section, config);

@@ -6,8 +6,7 @@
 
 #include "address.h"
 
-/* Units in each of the configuration's lists. A VM exposes a dozen; what is followed and watched is bounded
- * by it. */
+/* Units in all lists together. A VM exposes a dozen; bus/units.h follows 400. */
 #define CONFIG_UNITS_MAX 256
 
 /* Component types (RegistryRequest.Type): agents of the four kinds of machine, and VM units that a host's

@@ -33,9 +33,8 @@ struct manager {
         bool stopping;
 
         struct list operations; /* unit-control.c */
-        size_t n_operations;
-        struct list watchers; /* unit-watch.c */
-        struct list monitors; /* unit-monitor.c */
+        struct list watchers;   /* unit-watch.c */
+        struct list monitors;   /* unit-monitor.c */
         struct peer_limit refusals;
 };
 

@@ -7,8 +7,9 @@
 #include "unit-message.h"
 #include "unit-monitor.h"
 
-/* Operations under way at once. A job may take minutes, and each holds a call and one of systemd's jobs. */
-#define OPERATIONS_MAX 256
+/* Operations of one peer under way at once: a job may take minutes, and bus/units.h has room for 40 in all.
+ */
+#define OPERATIONS_PEER_MAX 24
 /* systemd takes no longer names: what a peer asks for is shown so far. */
 #define UNIT_NAME_SHOWN_MAX 255
 
@@ -28,11 +29,6 @@ struct operation {
         struct unit_operation *operation;
         uint64_t begin_usec;
 };
-
-static void operation_leave(struct operation *operation) {
-        list_remove(&operation->operations);
-        operation->manager->n_operations--;
-}
 
 /* Every attempt to change something leaves one line; who only looks leaves none. */
 static void log_outcome(const struct operation *operation, enum rpc_code code, const char *text) {
@@ -54,7 +50,7 @@ static void log_outcome(const struct operation *operation, enum rpc_code code, c
 }
 
 static void operation_fail(struct operation *operation, enum rpc_code code, const char *text) {
-        operation_leave(operation);
+        list_remove(&operation->operations);
         log_outcome(operation, code, text);
         if (operation->verb->verb == UNIT_STATUS)
                 rpc_call_fail(operation->call, code, "error fetching unit status: %s: %s",
@@ -80,7 +76,7 @@ static void operation_done(int error, const char *message, const struct unit_sta
                 operation_fail(operation, unit_error_code(error), unit_error_text(error, message));
                 return;
         }
-        operation_leave(operation);
+        list_remove(&operation->operations);
         if (operation->verb->verb == UNIT_STATUS && !operation->unit.own &&
                         streq(state->load_state, "not-found")) {
                 fail_not_found(operation->call, operation->unit.name);
@@ -97,7 +93,7 @@ static void operation_gone(_unused_ struct rpc_call *call, void *userdata) {
         struct operation *operation = userdata;
 
         log_outcome(operation, RPC_CANCELLED, "the caller has gone; systemd goes on");
-        operation_leave(operation);
+        list_remove(&operation->operations);
         unit_operation_cancel(operation->operation);
 }
 
@@ -119,8 +115,23 @@ static struct operation *operation_new(struct manager *manager, struct rpc_call 
         operation->verb = verb;
         operation->begin_usec = now_usec(CLOCK_MONOTONIC);
         list_append(&manager->operations, &operation->operations);
-        manager->n_operations++;
         return operation;
+}
+
+/* Whether there is room for one more operation of this peer; else the call has ended. */
+static bool has_room(struct manager *manager, struct rpc_call *call) {
+        const char *name = rpc_call_peer(call)->name;
+        struct operation *operation;
+        size_t of_peer = 0;
+
+        LIST_FOREACH(operation, &manager->operations, operations)
+                of_peer += streq(rpc_call_peer(operation->call)->name, name);
+        if (of_peer < OPERATIONS_PEER_MAX)
+                return true;
+        rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
+                        "too many operations on units are under way: at most %u of one peer",
+                        OPERATIONS_PEER_MAX);
+        return false;
 }
 
 static void operate(struct manager *manager, struct rpc_call *call, const struct whitelist_unit *unit,
@@ -129,11 +140,8 @@ static void operate(struct manager *manager, struct rpc_call *call, const struct
         struct operation *operation;
         int r;
 
-        if (manager->n_operations >= OPERATIONS_MAX) {
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too many operations on units are under way: %u",
-                                OPERATIONS_MAX);
+        if (!has_room(manager, call))
                 return;
-        }
         operation = operation_new(manager, call, verb, unit);
         if (!operation) {
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
@@ -147,7 +155,10 @@ static void operate(struct manager *manager, struct rpc_call *call, const struct
         rpc_call_set_ops(call, &ops, operation);
         r = units_operate(manager->units, verb->verb, unit->target, operation_done, operation,
                         &operation->operation);
-        if (r < 0)
+        if (r == -EBUSY)
+                operation_fail(operation, RPC_RESOURCE_EXHAUSTED,
+                                "too many operations on units are under way");
+        else if (r < 0)
                 operation_fail(operation, unit_error_code(r), unit_error_text(r, NULL));
 }
 

@@ -32,6 +32,8 @@ enum rpc_code unit_error_code(int error) {
         switch (-error) {
         case ENOENT:
                 return RPC_NOT_FOUND;
+        case EINVAL:
+                return RPC_INVALID_ARGUMENT;
         case EACCES:
                 return RPC_PERMISSION_DENIED;
         case ECANCELED: /* another job took its place */
@@ -43,6 +45,7 @@ enum rpc_code unit_error_code(int error) {
                 return RPC_UNAVAILABLE;
         case EBUSY:
         case EOPNOTSUPP:
+        case ESRCH:     /* it does not run */
         case EREMOTEIO: /* the job failed: the unit is not fit to be what was asked */
                 return RPC_FAILED_PRECONDITION;
         case ENOMEM:

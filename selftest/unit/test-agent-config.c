@@ -344,6 +344,10 @@ Test(agent_config, wrong_values_are_named_with_file_line_key_and_what_is_allowed
                                 ":28: capabilities.services[1]: is \"chrony\", must be the full name of a "
                                 "unit, such as "
                                 "\"chrony.service\"" },
+                { "\"chrony.service\"", "\"getty@.service\"",
+                                ":28: capabilities.services[1]: is \"getty@.service\", must be the full "
+                                "name of a "
+                                "unit, such as \"chrony.service\"" },
                 { "\"chrony.service\"", "{}",
                                 ":28: capabilities.services[1]: is an object, must be the full name of a "
                                 "unit, such as "
@@ -383,13 +387,22 @@ Test(agent_config, wrong_values_are_named_with_file_line_key_and_what_is_allowed
                 check_error(cases[i].piece, cases[i].other, cases[i].expected);
 }
 
-Test(agent_config, a_list_has_a_bound) {
-        char list[8192] = "[ ";
-        size_t n = 2;
+static void make_list(char list[static 8192], unsigned n_units) {
+        size_t n = 1;
 
-        for (unsigned i = 0; i <= CONFIG_UNITS_MAX; i++)
-                n += (size_t) snprintf(list + n, sizeof(list) - n, "\"unit-%u.service\", ", i);
-        snprintf(list + n - 2, sizeof(list) - n + 2, " ]");
+        list[0] = '[';
+        for (unsigned i = 0; i < n_units; i++)
+                n += (size_t) snprintf(list + n, 8192 - n, "%s\"unit-%u.service\"", i > 0 ? ", " : "", i);
+        snprintf(list + n, 8192 - n, "]");
+}
+
+Test(agent_config, lists_have_a_bound) {
+        char list[8192];
+
+        make_list(list, CONFIG_UNITS_MAX - 4);
+        check_error("[ \"microvm@net-vm.service\" ]", list,
+                        ":25: capabilities: lists 257 units, must list at most 256");
+        make_list(list, CONFIG_UNITS_MAX + 1);
         check_error("[ \"microvm@net-vm.service\" ]", list,
                         ":32: capabilities.vmServices.systemVms: has 257 entries, must have at most 256");
 }
