@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "answer.h"
+
+#include "log.h"
+#include "text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+/* The chain of reasons, outermost first; the last one is the root. */
+static void finish(struct rpc_call *call, enum rpc_code code, const char *message, const char *root) {
+        const char *chain[] = { message, root };
+        _cleanup_(freep) uint8_t *details = NULL;
+        struct rpc_status status = { .code = code, .message = message };
+        struct log_fields fields = {
+                .method = rpc_call_path(call) + 1,
+                .peer = rpc_call_peer(call)->name,
+                .status = rpc_code_name(code),
+        };
+
+        log_event(LOG_DEBUG, &fields, "%s for %s failed: %s", rpc_call_method(call),
+                        rpc_call_peer(call)->name, message);
+        details = rpc_status_debug_info(
+                        code, message, chain, root ? 2 : 1, root ?: message, &status.n_details);
+        status.details = details;
+        rpc_call_finish(call, &status);
+}
+
+void answer_fail(struct rpc_call *call, enum rpc_code code, const char *format, ...) {
+        _cleanup_(freep) char *message = NULL;
+        va_list ap;
+
+        va_start(ap, format);
+        if (vasprintf(&message, format, ap) < 0)
+                message = NULL;
+        va_end(ap);
+        finish(call, code, message ?: "out of memory", NULL);
+}
+
+void answer_failure_of(struct rpc_call *call, const struct rpc_status *status, const char *format, ...) {
+        const char *reason = isempty(status->message) ? rpc_code_name(status->code) : status->message;
+        _cleanup_(freep) char *context = NULL, *message = NULL;
+        va_list ap;
+
+        va_start(ap, format);
+        if (vasprintf(&context, format, ap) < 0)
+                context = NULL;
+        va_end(ap);
+        message = text_printf("%s: %s", strempty(context), reason);
+        finish(call, status->code, message ?: reason, reason);
+}

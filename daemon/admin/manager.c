@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "manager.h"
+
+#include "agent-link.h"
+#include "log.h"
+#include "message-ids.h"
+#include "server.h"
+#include "service.h"
+#include "text.h"
+
+#include "descriptors.h"
+
+/* What stopping may take: calls to agents that are under way may still be answered. systemd waits for far
+ * longer. */
+#define DRAIN_USEC (3 * USEC_PER_SEC)
+/* The registry's name in the service manager's descriptor store. */
+#define STORED_REGISTRY "registry"
+
+/* ---- links to agents ---- */
+
+static void agent_event(const char *message_id, const struct registry_agent *agent, const char *what) {
+        struct log_fields fields = {
+                .message_id = message_id,
+                .vm = agent->vm,
+                .unit = agent->entry->name,
+        };
+
+        log_event(LOG_INFO, &fields, "Agent %s (%s) %s.", agent->entry->name,
+                        component_vm_text(agent->entry->type.vm), what);
+}
+
+static void link_agent(struct manager *manager, struct registry_agent *agent) {
+        int r;
+
+        r = agent_link_new(&agent->link, reactor_event(manager->reactor), manager->registry, agent,
+                        manager->tls);
+        if (r < 0)
+                (void) log_warning_errno(r, "Cannot connect to agent %s at %s %s:%s", agent->entry->name,
+                                agent->transport.protocol, agent->transport.address, agent->transport.port);
+}
+
+static void registry_changed(enum registry_event event, const struct registry_entry *entry, void *userdata) {
+        struct manager *manager = userdata;
+        struct registry_agent *agent = entry->agent;
+
+        if (entry != agent->entry)
+                return;
+        if (event == REGISTRY_ADDED) {
+                agent_event(GIVC_MESSAGE_AGENT_REGISTERED, agent, "has registered");
+                link_agent(manager, agent);
+        } else if (event == REGISTRY_REMOVED) {
+                agent_event(GIVC_MESSAGE_AGENT_REMOVED, agent, "has left the registry");
+                agent->link = agent_link_free(agent->link);
+        }
+}
+
+static void unlink_agents(struct manager *manager) {
+        struct registry_agent *agent;
+
+        LIST_FOREACH(agent, registry_agents(manager->registry), agents)
+                agent->link = agent_link_free(agent->link);
+}
+
+/* ---- the registry, over restarts ---- */
+
+static void keep_registry(int fd, void *userdata) {
+        struct manager *manager = userdata;
+        int r;
+
+        r = reactor_store(manager->reactor, STORED_REGISTRY, fd);
+        if (r < 0)
+                (void) log_warning_errno(r, "Cannot hand the registry to the service manager");
+}
+
+static int restore_registry(struct manager *manager) {
+        _cleanup_(closep) int fd = -1;
+        struct registry_agent *agent;
+        int r;
+
+        fd = reactor_take_stored(manager->reactor, STORED_REGISTRY);
+        if (fd >= 0) {
+                r = registry_store_read(manager->registry, fd);
+                if (r < 0)
+                        return log_error_errno(r, "Cannot read the registry that was kept");
+                log_info("The registry of before has %d entries.", r);
+        }
+
+        r = registry_store_new(&manager->store, manager->registry, keep_registry, manager);
+        if (r < 0)
+                return log_error_errno(r, "Cannot keep the registry");
+        registry_observe(manager->registry, &manager->links);
+        LIST_FOREACH(agent, registry_agents(manager->registry), agents)
+                link_agent(manager, agent);
+        return 0;
+}
+
+/* ---- certificates ---- */
+
+static int load_tls(const struct options *options, struct tls_context **ret) {
+        _cleanup_(freep) char *error = NULL;
+        int r;
+
+        r = tls_context_new(ret, options->ca_cert, options->host_cert, options->host_key, &error);
+        if (r < 0)
+                log_error("%s", error ?: strerror(-r));
+        return r;
+}
+
+static void reload(struct reactor *reactor, void *userdata) {
+        struct manager *manager = userdata;
+        struct registry_agent *agent;
+        struct tls_context *tls;
+
+        if (!manager->tls)
+                return;
+        if (load_tls(manager->options, &tls) < 0) {
+                log_error("The certificates stay those of before.");
+                return;
+        }
+        tls_context_unref(manager->tls);
+        manager->tls = tls;
+        rpc_server_set_tls(manager->server, tls);
+        LIST_FOREACH(agent, registry_agents(manager->registry), agents)
+                if (agent->link)
+                        agent_link_set_tls(agent->link, tls);
+        log_info("Certificates were read again; connections that stand keep the former ones.");
+}
+
+struct registration_rules manager_rules(const struct manager *manager) {
+        return (struct registration_rules){
+                .admin_name = manager->tls ? tls_context_identity(manager->tls)->name : NULL,
+                .host_name = manager->options->host_identity,
+        };
+}
+
+/* ---- serving ---- */
+
+static bool permit(struct rpc_call *call, const ProtobufCMessage *request, void *userdata) {
+        struct manager *manager = userdata;
+
+        return access_guard_permit(call, request, manager->guard);
+}
+
+static void peer_connected(struct rpc_server *server, const struct rpc_peer *peer, void *userdata) {
+        struct manager *manager = userdata;
+
+        access_guard_peer(peer, manager->guard);
+}
+
+static const struct rpc_server_ops server_ops = {
+        .permit = permit,
+        .peer_connected = peer_connected,
+};
+
+static int set_up_server(struct manager *manager) {
+        const struct access_guard_config guard_config = { .tls = manager->tls };
+        sd_event *event = reactor_event(manager->reactor);
+        int r;
+
+        r = access_guard_new(&manager->guard, &guard_config);
+        if (r >= 0)
+                r = rpc_server_new(&manager->server, event, NULL, &server_ops, manager);
+        if (r >= 0)
+                r = rpc_server_add_service(manager->server, &admin_service, manager);
+        if (r >= 0)
+                r = rpc_health_new(&manager->health, manager->server);
+        if (r >= 0)
+                r = rpc_reflection_new(&manager->reflection, manager->server, givc_descriptors,
+                                givc_descriptors_size());
+        if (r < 0)
+                return log_error_errno(r, "Cannot set up the server");
+        rpc_server_set_tls(manager->server, manager->tls);
+        return 0;
+}
+
+/* Whether one of the sockets that were handed over is bound to this address already. */
+static bool is_bound(const int *fds, int n_fds, const struct rpc_address *address) {
+        for (int i = 0; i < n_fds; i++) {
+                struct rpc_address bound = { .length = sizeof(bound) - offsetof(struct rpc_address, any) };
+
+                if (getsockname(fds[i], &bound.any, &bound.length) >= 0 && bound.length == address->length &&
+                                memcmp(&bound.any, &address->any, bound.length) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static int listen_on(struct manager *manager, const char *text, const int *fds, int n_fds) {
+        struct rpc_address address;
+        const char *allowed;
+        int r;
+
+        r = rpc_address_parse(&address, text, &allowed);
+        if (r < 0) {
+                log_error("--listen=%s is no address to listen on: %s", text, allowed);
+                return r;
+        }
+        if (is_bound(fds, n_fds, &address))
+                return 0;
+        r = rpc_server_listen(manager->server, &address);
+        if (r < 0)
+                return log_error_errno(r, "Cannot listen on %s", text);
+        return 0;
+}
+
+static int listen_everywhere(struct manager *manager) {
+        _cleanup_(freep) int *fds = NULL;
+        int n_fds, r = 0;
+
+        n_fds = reactor_take_listeners(manager->reactor, NULL, &fds);
+        if (n_fds < 0)
+                return log_error_errno(n_fds, "Cannot take the sockets that systemd has handed over");
+        if (n_fds == 0 && manager->options->n_listen == 0) {
+                log_error("Nothing to listen on: start givc-admin.socket, or give --listen.");
+                return -EDESTADDRREQ;
+        }
+
+        for (size_t i = 0; i < manager->options->n_listen && r >= 0; i++)
+                r = listen_on(manager, manager->options->listen[i], fds, n_fds);
+        for (int i = 0; i < n_fds; i++) {
+                int added = rpc_server_add_listener(manager->server, fds[i]);
+
+                if (added < 0)
+                        r = log_error_errno(added, "Cannot listen on socket %d that systemd has handed over",
+                                        fds[i]);
+        }
+        return r;
+}
+
+static void drained(struct rpc_server *server, void *userdata) {
+        struct manager *manager = userdata;
+
+        reactor_exit(manager->reactor, EXIT_SUCCESS);
+}
+
+static void stop(struct reactor *reactor, void *userdata) {
+        struct manager *manager = userdata;
+
+        rpc_health_set(manager->health, false);
+        watchers_close(manager->watchers);
+        rpc_server_drain(manager->server, drained);
+}
+
+static const struct reactor_ops reactor_ops = {
+        .reload = reload,
+        .stop = stop,
+};
+
+static void say_what_is_off(const struct options *options) {
+        const struct log_fields fields = { .message_id = GIVC_MESSAGE_ACCESS_CONTROL_OFF };
+
+        log_event(LOG_NOTICE, &fields, "Access control is switched off: %s may make every call.%s",
+                        options->use_tls ? "every peer with a certificate of the fleet"
+                                         : "everyone, without TLS,",
+                        options->cedar_file ? " The rules file is not read." : "");
+        if (options->policy_admin)
+                log_warning("Policies are asked for (--policy-admin), but this version does not offer "
+                            "them.");
+        if (!options->monitoring)
+                log_notice("Units are followed in spite of --monitoring=false: it costs nothing while "
+                           "nothing changes.");
+}
+
+int manager_new(struct manager **ret, const struct options *options) {
+        _cleanup_(manager_freep) struct manager *manager = NULL;
+        int r;
+
+        manager = calloc(1, sizeof(*manager));
+        if (!manager)
+                return log_error_errno(-ENOMEM, "Cannot start");
+        manager->options = options;
+        manager->links = (struct registry_observer){ .changed = registry_changed, .userdata = manager };
+        list_init(&manager->links.observers);
+        say_what_is_off(options);
+
+        r = reactor_new(&manager->reactor, &reactor_ops, DRAIN_USEC, manager);
+        if (r < 0)
+                return log_error_errno(r, "Cannot set up the loop");
+        if (options->use_tls) {
+                r = load_tls(options, &manager->tls);
+                if (r < 0)
+                        return r;
+        }
+
+        r = registry_new(&manager->registry);
+        if (r >= 0)
+                r = watchers_new(&manager->watchers, manager->registry);
+        if (r < 0)
+                return log_error_errno(r, "Cannot set up the registry");
+        r = restore_registry(manager);
+        if (r < 0)
+                return r;
+        r = set_up_server(manager);
+        if (r < 0)
+                return r;
+        r = listen_everywhere(manager);
+        if (r < 0)
+                return r;
+
+        *ret = TAKE_PTR(manager);
+        return 0;
+}
+
+int manager_run(struct manager *manager) {
+        int r;
+
+        reactor_ready(manager->reactor, "Serving");
+        r = reactor_run(manager->reactor);
+        if (r < 0)
+                return log_error_errno(r, "The loop has failed");
+        return r;
+}
+
+/* Calls first, since they use everything else; then whoever follows the registry; then that. */
+struct manager *manager_free(struct manager *manager) {
+        if (!manager)
+                return NULL;
+        manager->server = rpc_server_free(manager->server);
+        manager->reflection = rpc_reflection_free(manager->reflection);
+        manager->health = rpc_health_free(manager->health);
+        if (manager->registry)
+                unlink_agents(manager);
+        registry_ignore(&manager->links);
+        watchers_free(manager->watchers);
+        registry_store_free(manager->store);
+        registry_free(manager->registry);
+        access_guard_free(manager->guard);
+        if (manager->tls)
+                tls_context_unref(manager->tls);
+        reactor_free(manager->reactor);
+        free(manager);
+        return NULL;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The daemon: it owns the loop and everything that runs on it. */
+
+#include "guard.h"
+#include "options.h"
+#include "peer-limit.h"
+#include "reactor.h"
+#include "reflection.h"
+#include "registration.h"
+#include "registry-store.h"
+#include "registry.h"
+#include "watch.h"
+
+struct manager {
+        const struct options *options;
+        struct reactor *reactor;
+        struct tls_context *tls; /* NULL: in clear */
+        struct access_guard *guard;
+        struct rpc_server *server;
+        struct rpc_health *health;
+        struct rpc_reflection *reflection;
+        struct registry *registry;
+        struct registry_store *store;
+        struct registry_observer links; /* each agent has its link as long as it is in the registry */
+        struct watchers *watchers;
+        struct peer_limit refusals; /* of registrations, in the journal */
+};
+
+int manager_new(struct manager **ret, const struct options *options);
+struct manager *manager_free(struct manager *manager);
+DEFINE_CLEANUP(struct manager, manager_free)
+
+/* Serves until told to stop: the exit code, or a negative errno. */
+int manager_run(struct manager *manager);
+
+/* The rules by which registrations are judged now. */
+struct registration_rules manager_rules(const struct manager *manager);

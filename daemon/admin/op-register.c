@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "op.h"
+
+#include "agent-link.h"
+#include "answer.h"
+#include "log.h"
+#include "manager.h"
+#include "message-ids.h"
+#include "text.h"
+
+static void refuse(struct manager *manager, struct rpc_call *call, const Admin__RegistryRequest *request,
+                enum rpc_code code, const char *reason) {
+        const struct rpc_peer *peer = rpc_call_peer(call);
+        struct log_fields fields = {
+                .message_id = GIVC_MESSAGE_REGISTRATION_REFUSED,
+                .method = rpc_call_path(call) + 1,
+                .peer = peer->name,
+                .unit = text_is_unit_name(request->name) ? request->name : NULL,
+                .status = rpc_code_name(code),
+        };
+        unsigned suppressed;
+
+        if (peer_limit_pass(&manager->refusals, peer->name, &suppressed)) {
+                if (suppressed > 0)
+                        log_event(LOG_WARNING, &fields,
+                                        "%u more refused registrations by %s were not logged.", suppressed,
+                                        peer->name);
+                log_event(LOG_WARNING, &fields, "Refused registration by %s from %s: %s", peer->name,
+                                peer->host, reason);
+        }
+        answer_fail(call, code, "%s", reason);
+}
+
+static void refuse_for_error(struct manager *manager, struct rpc_call *call,
+                const Admin__RegistryRequest *request, int error) {
+        switch (error) {
+        case -EEXIST:
+                refuse(manager, call, request, RPC_ALREADY_EXISTS,
+                                "the name is held by a unit of another VM");
+                break;
+        case -EDQUOT:
+                refuse(manager, call, request, RPC_RESOURCE_EXHAUSTED, "too many units of one agent");
+                break;
+        case -ENOSPC:
+                refuse(manager, call, request, RPC_RESOURCE_EXHAUSTED, "the registry is full");
+                break;
+        default:
+                refuse(manager, call, request, RPC_INTERNAL, strerror(-error));
+        }
+}
+
+/* A connection that is older than the one over which the agent was last registered is what a pulled cable
+ * has left. */
+static bool is_stale_connection(const struct registry_agent *agent, const struct rpc_peer *peer) {
+        return agent && peer->id < agent->peer_id;
+}
+
+static int put_agent(struct manager *manager, const struct registration *registration,
+                const struct rpc_peer *peer, const Admin__RegistryRequest *request) {
+        const struct registry_agent_values values = {
+                .vm = registration->vm,
+                .type = registration->type,
+                .transport = {
+                        .protocol = request->transport->protocol,
+                        .address = request->transport->address,
+                        .port = request->transport->port,
+                },
+                /* What we follow, we know better than a registration that may have been overtaken. */
+                .state = registration->agent && registration->agent->online ? NULL : request->state,
+        };
+        bool held = registration->agent && registration->agent->entry->type.vm == registration->type.vm;
+        struct registry_agent *agent;
+        int r;
+
+        r = registry_put_agent(manager->registry, &values, &agent);
+        if (r < 0)
+                return r;
+        /* A new one has got its link by now, as the manager follows the registry. */
+        if (held && peer->id > agent->peer_id && agent->link)
+                r = agent_link_renew(agent->link);
+        agent->peer_id = peer->id;
+        return r;
+}
+
+static int put_unit(struct manager *manager, const struct registration *registration,
+                const Admin__RegistryRequest *request) {
+        struct registry_agent *agent = registration->agent;
+        bool held = registry_find_unit(manager->registry, agent, request->name);
+        int r;
+
+        r = registry_put_unit(manager->registry, agent, request->name, registration->type,
+                        held && agent->online ? NULL : request->state, NULL);
+        if (r >= 0 && !held && agent->link)
+                agent_link_unit_added(agent->link);
+        return r;
+}
+
+/* RegisterService: is it the caller's to register; then it is. Answered at once: deployed agents wait for
+ * 150 ms. */
+void op_register_service(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {
+        const Admin__RegistryRequest *request = (const Admin__RegistryRequest *) message;
+        const struct rpc_peer *peer = rpc_call_peer(call);
+        const struct registrant registrant = { .identity = peer->identity, .address = peer->address };
+        Admin__RegistryResponse response = ADMIN__REGISTRY_RESPONSE__INIT;
+        struct manager *manager = userdata;
+        struct registration_rules rules = manager_rules(manager);
+        _cleanup_(freep) char *reason = NULL;
+        struct registration registration;
+        enum rpc_code code;
+        int r;
+
+        code = registration_check(manager->registry, &rules, &registrant, request, &registration, &reason);
+        if (code != RPC_OK) {
+                refuse(manager, call, request, code, reason ?: "out of memory");
+                return;
+        }
+        if (is_stale_connection(registration.agent, peer)) {
+                answer_fail(call, RPC_ABORTED, "%s has registered over a newer connection", registration.vm);
+                return;
+        }
+
+        r = registration.type.service == COMPONENT_MGR ? put_agent(manager, &registration, peer, request)
+                                                       : put_unit(manager, &registration, request);
+        if (r < 0)
+                refuse_for_error(manager, call, request, r);
+        else
+                rpc_call_reply(call, &response.base);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "query.h"
+
+/* The VM that an entry belongs to; a VM's unit, although the host's, belongs to the VM that it is. */
+static char *vm_name(const struct registry_entry *entry, struct arena *arena) {
+        char name[REGISTRY_NAME_MAX + 1];
+
+        if (entry->type.service == COMPONENT_VM && registry_vm_of_unit(entry->name, name) >= 0)
+                return arena_strdup(arena, name);
+        return entry->agent->vm;
+}
+
+int query_item(const struct registry_entry *entry, struct arena *arena, Admin__QueryListItem *item) {
+        char *vm = vm_name(entry, arena);
+
+        if (!vm)
+                return -ENOMEM;
+        admin__query_list_item__init(item);
+        item->name = (char *) entry->name;
+        item->description = (char *) strempty(entry->description);
+        item->vmstatus = (char *) component_state_text(entry->state);
+        item->trustlevel = (char *) "Warning"; /* until trust is known */
+        item->vmtype = (char *) component_vm_text(entry->type.vm);
+        item->servicetype = (char *) component_service_text(entry->type.service);
+        item->vm_name_presence_case = ADMIN__QUERY_LIST_ITEM__VM_NAME_PRESENCE_VM_NAME;
+        item->vmname = vm;
+        item->agent_name_presence_case = ADMIN__QUERY_LIST_ITEM__AGENT_NAME_PRESENCE_AGENT_NAME;
+        item->agentname = entry->agent->entry->name;
+        item->online_presence_case = ADMIN__QUERY_LIST_ITEM__ONLINE_PRESENCE_ONLINE;
+        item->online = entry->agent->online;
+        item->since = entry->agent->since_usec;
+        return 0;
+}
+
+struct filling {
+        struct arena *arena;
+        Admin__QueryListResponse *list;
+        int error;
+};
+
+static void add_item(const struct registry_entry *entry, void *userdata) {
+        struct filling *filling = userdata;
+        Admin__QueryListItem *item;
+
+        if (filling->error < 0)
+                return;
+        item = arena_alloc(filling->arena, sizeof(*item));
+        filling->error = item ? query_item(entry, filling->arena, item) : -ENOMEM;
+        if (filling->error >= 0)
+                filling->list->list[filling->list->n_list++] = item;
+}
+
+int query_list(const struct registry *registry, struct arena *arena, Admin__QueryListResponse *list) {
+        struct filling filling = { .arena = arena, .list = list };
+
+        admin__query_list_response__init(list);
+        list->list = arena_alloc(arena, (registry_count(registry) + 1) * sizeof(list->list[0]));
+        if (!list->list)
+                return -ENOMEM;
+        registry_foreach(registry, add_item, &filling);
+        return filling.error;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "registry-store.h"
+
+#include "buffer.h"
+#include "log.h"
+#include "ratelimit.h"
+
+#include "admin.pb-c.h"
+
+#include <endian.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define MAGIC "givc registry 1\n"
+/* A name, a parent, a description and an address: far below. */
+#define RECORD_MAX 4096
+/* The registry at its largest, in records at their largest, twice. Only what is no log of ours is longer. */
+#define FILE_MAX (2 * (size_t) REGISTRY_ENTRIES_MAX * RECORD_MAX)
+/* A small log is not worth writing anew. */
+#define GROWTH_MIN (64 * 1024)
+
+struct header {
+        uint32_t length, checksum;
+};
+
+struct registry_store {
+        struct registry *registry;
+        struct registry_observer observer;
+        void (*keep)(int fd, void *userdata);
+        void *userdata;
+        int fd; /* -1: the last write has failed, and the next change writes all */
+        size_t size, size_at_rewrite;
+        struct ratelimit failures;
+};
+
+/* FNV-1a, which tells a record from what is none; nobody but us writes here. */
+static uint32_t checksum(const uint8_t *data, size_t n) {
+        uint32_t hash = 2166136261u;
+
+        for (size_t i = 0; i < n; i++)
+                hash = (hash ^ data[i]) * 16777619u;
+        return hash;
+}
+
+/* One record into p, which has room for RECORD_MAX bytes: its whole length. */
+static size_t make_put_record(const struct registry_entry *entry, uint8_t *p) {
+        const struct registry_agent *agent = entry->agent;
+        Systemd__UnitStatus state = SYSTEMD__UNIT_STATUS__INIT;
+        Admin__TransportConfig transport = ADMIN__TRANSPORT_CONFIG__INIT;
+        Admin__RegistryRequest request = ADMIN__REGISTRY_REQUEST__INIT;
+
+        component_state_to_wire(entry->state, &state);
+        state.description = (char *) strempty(entry->description);
+        request.name = (char *) entry->name;
+        request.type = component_type_to_wire(entry->type);
+        request.state = &state;
+        if (entry == agent->entry) {
+                transport.protocol = agent->transport.protocol;
+                transport.address = agent->transport.address;
+                transport.port = agent->transport.port;
+                transport.name = agent->vm;
+                request.transport = &transport;
+        } else
+                request.parent = agent->entry->name;
+
+        if (sizeof(struct header) + 1 + admin__registry_request__get_packed_size(&request) > RECORD_MAX)
+                return 0;
+        p[sizeof(struct header)] = '+';
+        return sizeof(struct header) + 1 +
+                        admin__registry_request__pack(&request, p + sizeof(struct header) + 1);
+}
+
+static size_t make_remove_record(const struct registry_entry *entry, uint8_t *p) {
+        size_t n = strlen(entry->name);
+
+        p[sizeof(struct header)] = '-';
+        memcpy(p + sizeof(struct header) + 1, entry->name, n);
+        return sizeof(struct header) + 1 + n;
+}
+
+static void seal_record(uint8_t *p, size_t n) {
+        uint32_t length = (uint32_t) (n - sizeof(struct header));
+        struct header header = {
+                .length = htole32(length),
+                .checksum = htole32(checksum(p + sizeof(header), length)),
+        };
+
+        memcpy(p, &header, sizeof(header));
+}
+
+static int write_all(int fd, const void *data, size_t n, size_t offset) {
+        const uint8_t *p = data;
+
+        while (n > 0) {
+                ssize_t k = pwrite(fd, p, n, (off_t) offset);
+
+                if (k < 0)
+                        return -errno;
+                p += k;
+                n -= (size_t) k;
+                offset += (size_t) k;
+        }
+        return 0;
+}
+
+struct snapshot {
+        struct buffer buffer;
+        int error;
+};
+
+static void add_to_snapshot(struct snapshot *snapshot, const struct registry_entry *entry) {
+        uint8_t record[RECORD_MAX];
+        size_t n = make_put_record(entry, record);
+
+        if (n == 0 || snapshot->error < 0)
+                return;
+        seal_record(record, n);
+        snapshot->error = buffer_append(&snapshot->buffer, record, n);
+}
+
+/* Everything that the registry holds, each agent before its units. */
+static int take_snapshot(struct registry *registry, struct snapshot *snapshot) {
+        struct registry_agent *agent;
+        struct registry_entry *unit;
+
+        snapshot->error = buffer_append(&snapshot->buffer, MAGIC, strlen(MAGIC));
+        LIST_FOREACH(agent, registry_agents(registry), agents) {
+                add_to_snapshot(snapshot, agent->entry);
+                LIST_FOREACH(unit, &agent->units, units)
+                        add_to_snapshot(snapshot, unit);
+        }
+        return snapshot->error;
+}
+
+static int write_anew(struct registry_store *store) {
+        struct snapshot snapshot = {};
+        _cleanup_(closep) int fd = -1;
+        int r;
+
+        fd = memfd_create("givc-registry", MFD_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        r = take_snapshot(store->registry, &snapshot);
+        if (r >= 0)
+                r = write_all(fd, buffer_bytes(&snapshot.buffer), buffer_length(&snapshot.buffer), 0);
+        store->size = store->size_at_rewrite = buffer_length(&snapshot.buffer);
+        buffer_clear(&snapshot.buffer);
+        if (r < 0)
+                return r;
+
+        store->fd = close_fd(store->fd);
+        store->fd = TAKE_FD(fd);
+        store->keep(store->fd, store->userdata);
+        return 0;
+}
+
+static int append(struct registry_store *store, enum registry_event event,
+                const struct registry_entry *entry) {
+        uint8_t record[RECORD_MAX];
+        size_t n;
+        int r;
+
+        n = event == REGISTRY_REMOVED ? make_remove_record(entry, record) : make_put_record(entry, record);
+        if (n == 0)
+                return -EMSGSIZE;
+        seal_record(record, n);
+        r = write_all(store->fd, record, n, store->size);
+        if (r < 0)
+                return r;
+        store->size += n;
+        return 0;
+}
+
+static void registry_changed(enum registry_event event, const struct registry_entry *entry, void *userdata) {
+        struct registry_store *store = userdata;
+        int r = 0;
+
+        /* What is being removed is still in the registry: a snapshot would hold it. So the removal is
+         * appended after. */
+        if (store->fd < 0 || store->size > 2 * store->size_at_rewrite + GROWTH_MIN)
+                r = write_anew(store);
+        if (r >= 0)
+                r = append(store, event, entry);
+        if (r >= 0)
+                return;
+
+        store->fd = close_fd(store->fd);
+        if (ratelimit_pass(&store->failures, NULL))
+                (void) log_warning_errno(r, "Cannot keep the registry for the time after a restart");
+}
+
+int registry_store_new(struct registry_store **ret, struct registry *registry,
+                void (*keep)(int fd, void *userdata), void *userdata) {
+        _cleanup_(registry_store_freep) struct registry_store *store = NULL;
+        int r;
+
+        store = malloc(sizeof(*store));
+        if (!store)
+                return -ENOMEM;
+        *store = (struct registry_store){
+                .registry = registry,
+                .observer = { .changed = registry_changed, .userdata = store },
+                .keep = keep,
+                .userdata = userdata,
+                .fd = -1,
+                .failures = { .interval_usec = 60 * USEC_PER_SEC, .burst = 1 },
+        };
+        list_init(&store->observer.observers);
+
+        r = write_anew(store);
+        if (r < 0)
+                return r;
+        registry_observe(registry, &store->observer);
+        *ret = TAKE_PTR(store);
+        return 0;
+}
+
+struct registry_store *registry_store_free(struct registry_store *store) {
+        if (!store)
+                return NULL;
+        registry_ignore(&store->observer);
+        close_fd(store->fd);
+        free(store);
+        return NULL;
+}
+
+static int restore_agent(struct registry *registry, const Admin__RegistryRequest *request,
+                struct component_type type) {
+        const Admin__TransportConfig *transport = request->transport;
+        struct registry_agent_values values = { .type = type, .state = request->state };
+        struct registry_agent *agent;
+
+        if (!transport)
+                return -EBADMSG;
+        values.vm = transport->name;
+        values.transport = (struct registry_transport){
+                .protocol = transport->protocol,
+                .address = transport->address,
+                .port = transport->port,
+        };
+        return registry_put_agent(registry, &values, &agent);
+}
+
+static int restore_unit(struct registry *registry, const Admin__RegistryRequest *request,
+                struct component_type type) {
+        struct registry_entry *parent;
+
+        parent = registry_find(registry, request->parent);
+        if (!parent || parent->type.service != COMPONENT_MGR)
+                return -EBADMSG;
+        return registry_put_unit(registry, parent->agent, request->name, type, request->state, NULL);
+}
+
+static int restore_put(struct registry *registry, const uint8_t *data, size_t n) {
+        Admin__RegistryRequest *request;
+        struct component_type type;
+        int r;
+
+        request = admin__registry_request__unpack(NULL, n, data);
+        if (!request)
+                return -EBADMSG;
+        r = component_type_from_wire(request->type, &type);
+        if (r >= 0)
+                r = type.service == COMPONENT_MGR ? restore_agent(registry, request, type)
+                                                  : restore_unit(registry, request, type);
+        admin__registry_request__free_unpacked(request, NULL);
+        return r;
+}
+
+static int restore_remove(struct registry *registry, const uint8_t *data, size_t n) {
+        char name[REGISTRY_NAME_MAX + 1];
+        struct registry_entry *entry;
+
+        if (n >= sizeof(name))
+                return -EBADMSG;
+        memcpy(name, data, n);
+        name[n] = '\0';
+        entry = registry_find(registry, name);
+        if (entry)
+                registry_remove(registry, entry);
+        return 0;
+}
+
+static int restore_record(struct registry *registry, const uint8_t *data, size_t n) {
+        switch (n > 0 ? data[0] : 0) {
+        case '+':
+                return restore_put(registry, data + 1, n - 1);
+        case '-':
+                return restore_remove(registry, data + 1, n - 1);
+        default:
+                return -EBADMSG;
+        }
+}
+
+/* 0: all was read; -EBADMSG: from some place on, it is not ours; -ENOMEM. */
+static int restore_records(struct registry *registry, const uint8_t *p, size_t n) {
+        if (n < strlen(MAGIC) || memcmp(p, MAGIC, strlen(MAGIC)) != 0)
+                return -EBADMSG;
+        p += strlen(MAGIC);
+        n -= strlen(MAGIC);
+
+        while (n > 0) {
+                struct header header;
+                uint32_t length;
+                int r;
+
+                if (n < sizeof(header))
+                        return -EBADMSG;
+                memcpy(&header, p, sizeof(header));
+                length = le32toh(header.length);
+                if (length > n - sizeof(header) ||
+                                checksum(p + sizeof(header), length) != le32toh(header.checksum))
+                        return -EBADMSG;
+                r = restore_record(registry, p + sizeof(header), length);
+                if (r < 0)
+                        return r;
+                p += sizeof(header) + length;
+                n -= sizeof(header) + length;
+        }
+        return 0;
+}
+
+int registry_store_read(struct registry *registry, int fd) {
+        struct stat st;
+        void *p;
+        int r;
+
+        if (fstat(fd, &st) < 0 || st.st_size <= 0 || (size_t) st.st_size > FILE_MAX) {
+                log_warning("What the service manager has kept is no registry; beginning with an empty "
+                            "one.");
+                return 0;
+        }
+        /* Nobody else has the file, so that it does not shrink under the map. */
+        p = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (p == MAP_FAILED)
+                return errno == ENOMEM ? -ENOMEM : 0;
+        r = restore_records(registry, p, (size_t) st.st_size);
+        munmap(p, (size_t) st.st_size);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                log_warning("The registry that was kept is damaged; going on with %zu entries of it.",
+                                registry_count(registry));
+        return (int) registry_count(registry);
+}

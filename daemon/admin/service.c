@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "service.h"
+
+#include "op.h"
+
+#include "admin.pb-c.h"
+
+static const struct rpc_method methods[] = {
+        { .name = "RegisterService", .handle = op_register_service },
+        { .name = "QueryList", .handle = op_query_list },
+        { .name = "Watch", .handle = op_watch, .streams_response = true },
+        { .name = "GetUnitStatus", .handle = op_get_unit_status },
+        { .name = "StartService", .handle = op_start_service },
+        { .name = "StopService", .handle = op_stop_service },
+        { .name = "StartVM", .handle = op_start_vm },
+        { .name = "Poweroff", .handle = op_poweroff },
+        { .name = "Reboot", .handle = op_reboot },
+        { .name = "Suspend", .handle = op_suspend },
+};
+
+const struct rpc_service admin_service = {
+        .descriptor = &admin__admin_service__descriptor,
+        .methods = methods,
+        .n_methods = ELEMENTSOF(methods),
+};
