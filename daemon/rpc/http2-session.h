@@ -35,7 +35,9 @@ struct http2 {
         size_t n_gathered;
 
         bool receiving, flushing;
-        bool closed; /* the owner has heard closed(), or has called http2_free() */
+        bool abandoning; /* the owner has called http2_abandon(): the last frames go, and no stream hears of
+                            it */
+        bool closed;     /* the owner has heard closed(), or has called http2_free() */
         bool goaway_told;
         enum http2_drain draining;
         char *reason; /* why we terminated */

@@ -86,10 +86,16 @@ static struct http2_stream *find_stream(nghttp2_session *session, int32_t id) {
         return nghttp2_session_get_stream_user_data(session, id);
 }
 
+/*
+ * nghttp2 works through all the bytes it was given, even when a callback half-way has let go of the
+ * connection. Failing the next callback stops it.
+ */
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *userdata) {
         struct http2 *h = userdata;
         struct http2_stream *stream;
 
+        if (h->closed)
+                return NGHTTP2_ERR_CALLBACK_FAILURE;
         if (!h->server || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
                 return 0;
         stream = stream_new(h, frame->hd.stream_id);
@@ -165,6 +171,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags _unused_, int32
         struct http2 *h = userdata;
         struct http2_stream *stream = find_stream(session, id);
 
+        if (h->closed)
+                return NGHTTP2_ERR_CALLBACK_FAILURE;
         if (stream && stream->ops && (stream->reading_off || buffer_length(&stream->held) > 0)) {
                 if (buffer_append(&stream->held, data, n) < 0)
                         return NGHTTP2_ERR_CALLBACK_FAILURE;
@@ -259,6 +267,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
                         frame->hd.stream_id > 0 ? find_stream(session, frame->hd.stream_id) : NULL;
         bool end = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 
+        if (h->closed)
+                return NGHTTP2_ERR_CALLBACK_FAILURE;
         if (frame_is_idle(frame) && !ratelimit_pass(&h->idle_frames, NULL)) {
                 http2_terminate(h, NGHTTP2_ENHANCE_YOUR_CALM, "flood of frames that carry nothing");
                 return 0;
@@ -395,6 +405,8 @@ static int on_send_data(nghttp2_session *session _unused_, nghttp2_frame *frame 
 
         if (h->closed)
                 return NGHTTP2_ERR_CALLBACK_FAILURE;
+        if (bytestream_pending(h->bytes) >= BYTESTREAM_HIGH)
+                return NGHTTP2_ERR_WOULDBLOCK;
         if (http2_gather(h, frame_header, 9) < 0)
                 return NGHTTP2_ERR_CALLBACK_FAILURE;
         stream->out_bytes -= n;
@@ -417,7 +429,7 @@ static int on_send_data(nghttp2_session *session _unused_, nghttp2_frame *frame 
         if (stream->out_full && stream->out_bytes <= HTTP2_STREAM_LOW) {
                 stream->out_full = false;
                 stream_enter(stream);
-                if (!stream->out_end && stream->ops && stream->ops->writable)
+                if (!h->abandoning && !stream->out_end && stream->ops && stream->ops->writable)
                         stream->ops->writable(stream, stream->userdata);
                 (void) stream_leave(stream);
         }

@@ -157,7 +157,10 @@ void http2_terminate(struct http2 *h, uint32_t code, const char *reason) {
 void http2_abandon(struct http2 *h) {
         if (h->closed)
                 return;
-        if (h->session && !h->flushing) {
+        h->abandoning = true;
+        /* nghttp2 must not send from inside of one of its callbacks: then the connection ends without
+         * GOAWAY. */
+        if (h->session && !h->flushing && !h->receiving) {
                 (void) nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
                 h->flushing = true;
                 (void) send_frames(h);
