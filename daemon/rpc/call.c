@@ -265,23 +265,20 @@ void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *message) {
                 rpc_call_finish(call, &(struct rpc_status){ .code = RPC_OK, .message = "" });
 }
 
-/* Ends without an answer (the stream is gone), or after one that the handler did not give. */
-static void call_gone(struct rpc_call *call) {
-        const struct rpc_call_ops *ops = call->ops;
-        void *userdata = call->userdata;
-
-        call->ops = NULL;
+/* The last thing done with a call: the handler may free the connection, and the server, in here. */
+static void tell_gone(struct rpc_call *call, const struct rpc_call_ops *ops) {
         if (ops && ops->gone)
-                ops->gone(call, userdata);
+                ops->gone(call, call->userdata);
 }
 
 static int on_deadline(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
         struct rpc_call *call = userdata;
+        const struct rpc_call_ops *ops = call->ops;
 
         if (!deadline_has_passed(source, &call->deadline_usec, &call->deadline_jumped))
                 return 0;
-        call_gone(call);
         rpc_call_fail(call, RPC_DEADLINE_EXCEEDED, "The call's deadline has passed");
+        tell_gone(call, ops);
         return 0;
 }
 
@@ -397,10 +394,11 @@ static void on_writable(struct http2_stream *stream _unused_, void *userdata) {
 
 static void on_closed(struct http2_stream *stream _unused_, uint32_t error _unused_, void *userdata) {
         struct rpc_call *call = userdata;
+        const struct rpc_call_ops *ops = call->ops;
 
         call_log(call, RPC_CANCELLED, "given up by the caller");
-        call_gone(call);
         call_release(call, true);
+        tell_gone(call, ops);
 }
 
 static const struct http2_stream_ops stream_ops = {

@@ -43,6 +43,8 @@ struct service {
 };
 
 struct rpc_server {
+        unsigned n_refs; /* the owner's, and one for each function of ours that calls its owner */
+        bool freed;
         sd_event *event;
         struct rpc_server_limits limits;
         const struct rpc_server_ops *ops;
@@ -57,6 +59,20 @@ struct rpc_server {
         sd_event_source *drained_source;
         void (*drained)(struct rpc_server *server, void *userdata);
 };
+
+static struct rpc_server *server_ref(struct rpc_server *server) {
+        server->n_refs++;
+        return server;
+}
+
+static struct rpc_server *server_unref(struct rpc_server *server) {
+        if (--server->n_refs > 0)
+                return NULL;
+        tls_context_unref(server->tls);
+        sd_event_unref(server->event);
+        free(server);
+        return NULL;
+}
 
 sd_event *server_event(struct rpc_server *server) {
         return server->event;
@@ -129,18 +145,19 @@ bool server_find_method(struct rpc_server *server, const char *path, struct serv
 /* ---- connections ---- */
 
 static struct server_connection *connection_free(struct server_connection *connection) {
-        struct rpc_server *server = connection->server;
+        struct rpc_server *server = server_ref(connection->server);
 
         list_remove(&connection->link);
         server->counters.connections_now--;
         /* First the calls hear gone(), then the owner, while the peer's identity still stands. */
         if (connection->http2)
                 http2_abandon(connection->http2);
-        if (connection->connected && server->ops->peer_gone)
+        if (connection->connected && !server->freed && server->ops->peer_gone)
                 server->ops->peer_gone(server, &connection->peer, server->userdata);
         http2_free(connection->http2);
         free(connection->host);
         free(connection);
+        server_unref(server);
         return NULL;
 }
 
@@ -152,13 +169,13 @@ static int on_drained(sd_event_source *source _unused_, void *userdata) {
 }
 
 static void check_drained(struct rpc_server *server) {
-        if (server->drained && list_is_empty(&server->connections))
+        if (server->drained && !server->freed && list_is_empty(&server->connections))
                 (void) sd_event_source_set_enabled(server->drained_source, SD_EVENT_ONESHOT);
 }
 
 static void on_ready(struct http2 *http2, void *userdata) {
         struct server_connection *connection = userdata;
-        struct rpc_server *server = connection->server;
+        struct rpc_server *server = server_ref(connection->server);
         const struct tls_identity *identity = bytestream_peer_identity(http2_bytestream(http2));
 
         connection->connected = true;
@@ -174,6 +191,7 @@ static void on_ready(struct http2 *http2, void *userdata) {
                 server->ops->peer_connected(server, &connection->peer, server->userdata);
         if (server->drained)
                 http2_drain(http2);
+        server_unref(server);
 }
 
 static void on_request(struct http2 *http2 _unused_, struct http2_stream *stream, void *userdata) {
@@ -182,7 +200,7 @@ static void on_request(struct http2 *http2 _unused_, struct http2_stream *stream
 
 static void on_closed(struct http2 *http2 _unused_, int error, const char *reason, void *userdata) {
         struct server_connection *connection = userdata;
-        struct rpc_server *server = connection->server;
+        struct rpc_server *server = server_ref(connection->server);
         const char *name = connection->connected ? connection->peer.name : connection->host;
 
         /* One who leaves is no event; one who never got in, or broke the protocol, is. */
@@ -197,6 +215,7 @@ static void on_closed(struct http2 *http2 _unused_, int error, const char *reaso
         }
         connection_free(connection);
         check_drained(server);
+        server_unref(server);
 }
 
 static const struct http2_ops http2_ops = {
@@ -380,6 +399,7 @@ int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_se
 
         if (!server)
                 return -ENOMEM;
+        server->n_refs = 1;
         server->event = sd_event_ref(event);
         server->ops = ops ?: &no_ops;
         server->userdata = userdata;
@@ -409,15 +429,13 @@ struct rpc_server *rpc_server_free(struct rpc_server *server) {
 
         if (!server)
                 return NULL;
-        sd_event_source_disable_unref(server->drained_source);
         while ((listener = LIST_FIRST(&server->listeners, struct listener, link)))
                 listener_free(listener);
         while ((connection = LIST_FIRST(&server->connections, struct server_connection, link)))
                 connection_free(connection);
-        tls_context_unref(server->tls);
-        sd_event_unref(server->event);
-        free(server);
-        return NULL;
+        server->drained_source = sd_event_source_disable_unref(server->drained_source);
+        server->freed = true;
+        return server_unref(server);
 }
 
 void rpc_server_set_tls(struct rpc_server *server, struct tls_context *tls) {
@@ -452,8 +470,10 @@ int rpc_server_disconnect(struct rpc_server *server, uint64_t peer_id) {
 
         LIST_FOREACH(connection, &server->connections, link)
                 if (connection->connected && connection->peer.id == peer_id) {
+                        server_ref(server);
                         connection_free(connection);
                         check_drained(server);
+                        server_unref(server);
                         return 0;
                 }
         return -ENOENT;

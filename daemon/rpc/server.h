@@ -64,7 +64,7 @@ struct rpc_server_limits {
 
 int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_server_limits *limits,
         const struct rpc_server_ops *ops, void *userdata);
-/* Closes listeners and connections at once; calls under way hear gone(). */
+/* Closes listeners and connections at once; calls under way hear gone(). From any callback, too, but permit(). */
 struct rpc_server *rpc_server_free(struct rpc_server *server);
 DEFINE_CLEANUP(struct rpc_server, rpc_server_free)
 
