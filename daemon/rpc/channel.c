@@ -52,10 +52,11 @@ static void set_reason(struct rpc_channel *channel, const char *reason) {
 /* Doubling, each ± 20 %, so that a fleet that lost its admin does not come back in step. */
 static uint64_t next_backoff(struct rpc_channel *channel) {
         uint64_t usec = channel->backoff_usec;
-        uint16_t random = 0x8000;
+        uint16_t random;
 
         channel->backoff_usec = MIN(usec * 2, channel->backoff_max_usec);
-        (void) getrandom(&random, sizeof(random), GRND_NONBLOCK);
+        if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+                random = UINT16_MAX / 2;
         return usec * 8 / 10 + usec * 4 / 10 * random / UINT16_MAX;
 }
 
