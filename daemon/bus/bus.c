@@ -16,7 +16,7 @@ struct bus {
         enum bus_kind kind;
         sd_bus *connection; /* set from the first step of joining until it is replaced */
         bool joined;
-        sd_bus_slot *ping, *disconnected;
+        sd_bus_slot *first_call, *disconnected;
         sd_event_source *rejoin; /* set while waiting for the next try */
         uint64_t delay_usec;
         int logged_error; /* the cause that was logged last since the bus was there; 0: none */
@@ -34,7 +34,7 @@ static const char *kind_name(const struct bus *bus) {
 }
 
 static void let_go(struct bus *bus) {
-        bus->ping = sd_bus_slot_unref(bus->ping);
+        bus->first_call = sd_bus_slot_unref(bus->first_call);
         bus->disconnected = sd_bus_slot_unref(bus->disconnected);
         bus->connection = sd_bus_close_unref(bus->connection);
 }
@@ -89,10 +89,10 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *ret_
 }
 
 /* The first answer shows that authentication and Hello, which sd-bus does by itself, have succeeded. */
-static int on_ping(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
+static int on_first_answer(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         struct bus *bus = userdata;
 
-        bus->ping = sd_bus_slot_unref(bus->ping);
+        bus->first_call = sd_bus_slot_unref(bus->first_call);
         if (sd_bus_message_is_method_error(m, NULL)) {
                 lose(bus, sd_bus_is_open(bus->connection) > 0 ? -sd_bus_message_get_errno(m) : -ECONNRESET);
                 return 0;
@@ -129,8 +129,9 @@ static int connect_to(struct bus *bus) {
                         "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, bus);
         if (r < 0)
                 return r;
-        return sd_bus_call_method_async(bus->connection, &bus->ping, "org.freedesktop.DBus",
-                        "/org/freedesktop/DBus", "org.freedesktop.DBus.Peer", "Ping", on_ping, bus, NULL);
+        return sd_bus_call_method_async(bus->connection, &bus->first_call, "org.freedesktop.DBus",
+                        "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId", on_first_answer, bus,
+                        NULL);
 }
 
 static void join(struct bus *bus) {

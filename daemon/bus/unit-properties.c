@@ -160,7 +160,6 @@ static int read_property(sd_bus_message *m, struct unit_properties *p, const cha
 }
 
 int unit_properties_update(struct unit_properties *p, sd_bus_message *m) {
-        bool had_job = p->job;
         int r;
 
         r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "{sv}");
@@ -181,9 +180,6 @@ int unit_properties_update(struct unit_properties *p, sd_bus_message *m) {
         }
         if (r < 0)
                 return r;
-        /* This makes the state a final one, so it is shown; a job that comes or goes elsewhere is not. */
-        if (had_job && !p->job && unit_properties_is_down(p))
-                p->changed = true;
         return sd_bus_message_exit_container(m);
 }
 

@@ -21,7 +21,7 @@ struct unit_properties {
         bool job; /* one is queued or running */
         uint8_t invocation[16];
 
-        bool changed;      /* something that a unit_state shows has changed; the owner resets these two */
+        bool changed;      /* something that a unit_state shows, other than job; the owner resets these two */
         bool invoked_anew; /* the unit was started: control group and description may be others */
 };
 

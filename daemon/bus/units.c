@@ -27,8 +27,9 @@ struct unit {
         struct list followed, unread;
         struct unit_properties properties;
         struct unit_state state; /* made for whoever asks, just before; points into properties */
-        bool frozen_told;        /* whether what was told last was anything but running, as to freezing */
         bool known;              /* its state has been read once */
+        bool frozen_told;        /* of the state that was told last */
+        bool final_told;
         struct freezer freezer;
         struct unit_reader reader;
         bool reading;
@@ -56,19 +57,25 @@ static struct unit *find_unit(struct units *units, const char *name) {
         return NULL;
 }
 
-/* The last thing that a callback does: the unit may be gone afterwards. */
+/*
+ * The last thing that a callback does: the unit may be gone afterwards. That a job has come or gone is told
+ * only where it makes the state a final one.
+ */
 static void tell(struct unit *unit) {
         struct units *units = unit->units;
         struct unit_properties *p = &unit->properties;
-        bool frozen, changed;
+        bool frozen, final, changed;
 
         unit_properties_view(p, unit->freezer.frozen, &unit->state);
         frozen = !streq(unit->state.freezer_state, "running");
-        changed = p->changed || frozen != unit->frozen_told;
+        final = unit_state_is_final(&unit->state);
+        changed = p->changed || frozen != unit->frozen_told || (final && !unit->final_told);
+        if (!unit->known || !changed)
+                return;
         p->changed = false;
         unit->frozen_told = frozen;
-        if (unit->known && changed)
-                units->changed(units, &unit->state, units->userdata);
+        unit->final_told = final;
+        units->changed(units, &unit->state, units->userdata);
 }
 
 static void on_frozen(void *userdata) {
@@ -171,21 +178,25 @@ static void follow_signals(struct unit *unit) {
                 log_error_errno(r, "Cannot follow the changes of %s", unit->properties.name);
 }
 
+/* Not that there is no file for it (that is a state, not-found), but that it has no object either. */
+static bool is_unknown(const sd_bus_error *error) {
+        return sd_bus_error_has_names(error, SD_BUS_ERROR_UNKNOWN_OBJECT, SD_BUS_ERROR_UNKNOWN_INTERFACE,
+                        SD_BUS_ERROR_UNKNOWN_METHOD, SD_BUS_ERROR_INVALID_ARGS, SYSTEMD_NAME ".NoSuchUnit");
+}
+
 static void on_read(const sd_bus_error *error, void *userdata) {
         struct unit *unit = userdata;
         struct units *units = unit->units;
 
         stop_reading(unit);
         read_next(units);
-        if (error && !bus_connection(units->bus))
-                return;
-        if (error &&
-                        sd_bus_error_has_names(error, "org.freedesktop.DBus.Error.NoReply",
-                                        SD_BUS_ERROR_NAME_HAS_NO_OWNER))
-                return;
-        if (error) {
+        if (error && !is_unknown(error)) {
+                /* It has gone from the bus: when it is back, all is read again. */
                 log_debug("systemd does not tell the state of %s: %s", unit->properties.name,
                                 error->message);
+                return;
+        }
+        if (error) {
                 (void) unit_properties_set_unknown(&unit->properties);
         } else if (unit->signals_of && !streq(unit->properties.id, unit->signals_of)) {
                 /* An alias: signals come under the other name. What is read is trusted only once they do. */
@@ -235,8 +246,10 @@ static int on_reloading(sd_bus_message *m, void *userdata, sd_bus_error *ret_err
 static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         const sd_bus_error *error = sd_bus_message_get_error(m);
 
+        /* After a restart of systemd's bus connection this is asked again, and may come too late or too
+         * early. */
         if (error && !sd_bus_error_has_name(error, SYSTEMD_NAME ".AlreadySubscribed"))
-                log_warning("systemd does not let us follow its units: %s", error->message);
+                log_debug("systemd does not send signals yet: %s", error->message);
         return 0;
 }
 

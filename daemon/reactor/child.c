@@ -112,9 +112,8 @@ static int on_exited(sd_event_source *source, const siginfo_t *si, void *userdat
 
         /* sd-event reaps the zombie once this has returned. */
         if (!child) {
-                /* Freed while it ran: now the loop's reference to the source goes, too. */
+                /* Freed while it ran: now the loop's reference to the source goes, and with it the source. */
                 (void) sd_event_source_set_floating(source, false);
-                sd_event_source_unref(source);
                 return 0;
         }
         child->exited = true;
@@ -159,7 +158,7 @@ struct child *child_free(struct child *child) {
                 /* As long as it is not reaped, its number is nobody else's: neither process nor group. */
                 (void) kill(-child->pid, SIGKILL);
                 (void) sd_event_source_set_userdata(child->source, NULL);
-                (void) sd_event_source_set_floating(child->source, true);
+                (void) sd_event_source_set_floating(child->source, true); /* adds the loop's reference */
                 sd_event_source_unref(child->source);
         }
         free(child);
