@@ -21,4 +21,5 @@ def destdir(request):
 @pytest.fixture(scope='module')
 def givc(destdir):
     with Fleet(destdir) as fleet:
+        fleet.wait_registered()
         yield fleet

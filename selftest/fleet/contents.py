@@ -21,7 +21,7 @@ TYPES = {'Host': (0, 1), 'AdmVM': (4, 5), 'SysVM': (8, 9), 'AppVM': (12, 13)}
 KNOWN = {HOST: 'Host', 'admin-vm': 'AdmVM'}
 ADDRESSES = {HOST: 1, 'admin-vm': 2, 'net-vm': 3, 'app-vm': 4}  # further guests: .5 and up, in the order asked for
 
-# The services that every guest has to be controlled. None wakes up by itself.
+# Services that every guest has, to be controlled. None wakes up by itself. Which of them its agent exposes: exposed_units().
 DEMO = {
     'demo-clock.service': 'does nothing, for ever',
     'demo-echo.service': 'does nothing, for ever',
@@ -31,7 +31,7 @@ DEMO = {
     'demo-slow-start.service': 'is activating for 2 s',
     'demo-slow-stop.service': 'is deactivating for 2 s',
     'demo-oneshot.service': 'is active (exited) after its start',
-    'demo-hidden.service': 'like demo-clock, but its agent does not expose it',
+    'demo-hidden.service': 'does nothing, for ever, and no agent exposes it',
 }
 
 
@@ -124,7 +124,7 @@ def basic_system():
     ]
 
 
-def demo_units():
+def demo_units(name):
     forever = {'ExecStart': '/bin/sleep infinity'}
     settings = {
         'demo-fail.service': {'ExecStart': "/bin/sh -c 'exit 3'"},
@@ -136,7 +136,8 @@ def demo_units():
         'demo-slow-stop.service': {**forever, 'ExecStop': '/bin/sleep 2'},
         'demo-oneshot.service': {'Type': 'oneshot', 'RemainAfterExit': 'yes', 'ExecStart': '/bin/true'},
     }
-    return [unit(name, service(f'Demo: {text}', **settings.get(name, forever))) for name, text in DEMO.items()]
+    demos = {**DEMO, f'demo-{name}.service': f'does nothing, for ever, in {name}'}
+    return [unit(demo, service(f'Demo: {text}', **settings.get(demo, forever))) for demo, text in demos.items()]
 
 
 def microvm():
@@ -211,17 +212,21 @@ def agent_config(name, kind, where, exposed):
     return config
 
 
-def exposed_units(name, kind):
-    if kind == 'Host':
+def exposed_units(name):
+    """A unit's name is its key in the registry, so no two agents may expose the same: the demo services are net-vm's, and each
+    other guest has one of its own, demo-GUEST.service."""
+    if name == HOST:
         return ['poweroff.target', 'reboot.target', 'suspend.target']
-    if kind == 'AdmVM':
-        return ['givc-admin.service', 'demo-clock.service']
-    return [unit for unit in DEMO if unit != 'demo-hidden.service']
+    if name == 'admin-vm':
+        return ['givc-admin.service']
+    if name == 'net-vm':
+        return [unit for unit in DEMO if unit != 'demo-hidden.service']
+    return [f'demo-{name}.service']
 
 
-def givc(name, kind, where):
+def givc(name, kind, where, exposed):
     """Both daemons' units are wanted at boot beside their sockets: an agent has to register itself unasked."""
-    config = agent_config(name, kind, where, exposed_units(name, kind))
+    config = agent_config(name, kind, where, exposed)
     started = ['givc-agent.socket', 'givc-agent.service']
     entries = [directory('/etc/givc', 0o755), file('/etc/givc/agent.json', json.dumps(config, indent=2) + '\n')]
     if kind == 'AdmVM':
@@ -242,7 +247,8 @@ def ctl_environment(where):
 
 # --- all of it
 
-def machine(fleet_id, name, where, with_givc, certificates, autostart):
+def machine(fleet_id, name, where, exposed, certificates, autostart):
+    """exposed: the units that its agent exposes; None: no givc in it."""
     kind = kind_of(name)
     hosts = '127.0.0.1 localhost\n' + ''.join(f'{ip} {other}\n' for other, ip in where.items())
     entries = [
@@ -254,9 +260,9 @@ def machine(fleet_id, name, where, with_givc, certificates, autostart):
         entries += microvm()
         entries += [wants('multi-user.target', f'microvm@{vm}.service', f'{SYSTEM}/microvm@.service') for vm in autostart]
     else:
-        entries += guest_network(where[name]) + demo_units()
-    if with_givc:
-        entries += givc(name, kind, where)
+        entries += guest_network(where[name]) + demo_units(name)
+    if exposed is not None:
+        entries += givc(name, kind, where, exposed)
     for base, text in certificates.items():
         entries.append(file(f'/etc/givc/{base}', text, 0o600 if base == 'key.pem' else 0o644))
     return {'name': name, 'address': where[name], 'files': entries}

@@ -68,11 +68,11 @@ def pid_namespace(leader):
 class Fleet:
     """destdir: what `meson install --destdir` made, or None. guests: the VMs that exist; autostart: those of them that the
     host starts at boot (default: all). files: {machine: [contents.file(...), ...]}, laid over everything else
-    before the boot. certificates: {machine: {'ca-cert.pem': text, 'cert.pem': …, 'key.pem': …}} instead of new ones
+    before the boot. exposed: {machine: [unit, ...]} that its agent exposes instead of contents.exposed_units(). certificates: {machine: {'ca-cert.pem': text, 'cert.pem': …, 'key.pem': …}} instead of new ones
     of contrib/make-certs. configure: called with the whole specification before it is used, may change it."""
 
-    def __init__(self, destdir=None, guests=GUESTS, autostart=None, files=None, certificates=None, configure=None,
-                 timeout=60):
+    def __init__(self, destdir=None, guests=GUESTS, autostart=None, files=None, exposed=None, certificates=None,
+                 configure=None, timeout=60):
         self.id = f'{os.getpid()}-{secrets.token_hex(3)}'
         self.names = [HOST, *guests]
         self.addresses = contents.addresses(self.names)
@@ -81,13 +81,16 @@ class Fleet:
         self._keeper = None
         self._cgroups = None
         self._leaders = {}
+        self.authority = Authority()
         if self.destdir and certificates is None:
-            certificates = make_certificates(self.addresses)
+            certificates = self.authority.certify(self.addresses)
         self.certificates = certificates or {}
+        self.autostart = list(guests if autostart is None else autostart)
+        self.exposed = {name: (exposed or {}).get(name, contents.exposed_units(name)) for name in self.names}
         machines = []
         for name in self.names:
-            made = contents.machine(self.id, name, self.addresses, bool(self.destdir), self.certificates.get(name, {}),
-                                    guests if autostart is None else autostart)
+            made = contents.machine(self.id, name, self.addresses, self.exposed[name] if self.destdir else None,
+                                    self.certificates.get(name, {}), self.autostart)
             made['files'] += (files or {}).get(name, [])
             machines.append(made)
         self.spec = {'id': self.id, 'destdir': self.destdir, 'timeout': timeout, 'common': contents.common(),
@@ -221,6 +224,28 @@ class Fleet:
 
     def givcctl(self, *arguments, machine=HOST, **options):
         return self.run(machine, ['givcctl', *arguments], **options)
+
+    def wait_registered(self, machines=None, timeout=30):
+        """Until the registry has the agents of these machines (all that run) and their units, and all are online."""
+        if machines is None:
+            machines = [machine for machine in self.names if self.is_running(machine)]
+        missing = {f'givc-{machine}.service' for machine in machines}
+        missing |= {unit for machine in machines for unit in self.exposed[machine] if unit.endswith('.service')}
+        if HOST in machines:
+            missing |= {f'microvm@{guest}.service' for guest in self.names[1:]}
+        deadline = time.monotonic() + timeout
+        with self.popen(HOST, ['givcctl', 'watch', '--json', '--initial'], stdout=subprocess.PIPE) as watch:
+            try:
+                while missing:
+                    line = wait_line(watch, '', deadline - time.monotonic())
+                    (change, item), = json.loads(line).items()
+                    if change != 'UnitShutdown' and item.get('online', True):
+                        missing.discard(item['name'])
+            except Timeout:
+                raise Timeout(f'not registered and online within {timeout} s: {", ".join(sorted(missing))}\n'
+                              f'{self.journal("admin-vm", "givc-admin.service")}') from None
+            finally:
+                watch.kill()
 
     def write_file(self, machine, path, content, mode=0o644):
         """Atomically; the machine must be running. (Before the boot: Fleet(files=…).)"""
@@ -370,15 +395,25 @@ def wait_line(process, pattern, timeout=30):
         seen += text
 
 
-def make_certificates(addresses):
-    """One certificate for each machine: {machine: {'ca-cert.pem': text, …}}."""
-    with tempfile.TemporaryDirectory(prefix='givc-certs-') as directory:
-        subprocess.run([f'{TOP}/contrib/make-certs', directory, *(f'{n}={ip}' for n, ip in addresses.items())],
-                       check=True, stdout=subprocess.DEVNULL)
-        made = {}
-        for name in addresses:
-            made[name] = {}
-            for base in ('ca-cert.pem', 'cert.pem', 'key.pem'):
-                with open(f'{directory}/{name}/{base}') as f:
-                    made[name][base] = f.read()
-        return made
+class Authority:
+    """A fleet's CA, by contrib/make-certs. Kept in memory, so that nothing has to be cleaned up."""
+
+    def __init__(self):
+        self._files = {}
+
+    def certify(self, addresses, *options):
+        """A certificate for each name in addresses: {name: {'ca-cert.pem': text, 'cert.pem': …, 'key.pem': …}}. The same name
+        twice gets two. options: of make-certs, such as '--expired'."""
+        with tempfile.TemporaryDirectory(prefix='givc-certs-') as directory:
+            for base, text in self._files.items():
+                with open(f'{directory}/{base}', 'w', opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
+                    f.write(text)
+            subprocess.run([f'{TOP}/contrib/make-certs', *options, directory, *(f'{n}={ip}' for n, ip in addresses.items())],
+                           check=True, stdout=subprocess.DEVNULL)
+
+            def read(path):
+                with open(f'{directory}/{path}') as f:
+                    return f.read()
+            self._files = {base: read(base) for base in os.listdir(directory) if os.path.isfile(f'{directory}/{base}')}
+            return {name: {base: read(f'{name}/{base}') for base in ('ca-cert.pem', 'cert.pem', 'key.pem')}
+                    for name in addresses}

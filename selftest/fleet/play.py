@@ -32,6 +32,8 @@ def main():
     try:
         begin = time.monotonic()
         with Fleet(arguments.destdir) as fleet:
+            if arguments.destdir:
+                fleet.wait_registered()
             print(f'{", ".join(fleet.names)}: up in {time.monotonic() - begin:.1f} s', flush=True)
             play = PLAY if os.isatty(1) else PLAY.replace('\\033[1m', '').replace('\\033[0m', '')
             with fleet.popen(HOST, ['/bin/bash', '-c', play, 'bash', *arguments.command], stdin=subprocess.DEVNULL) as process:
