@@ -11,14 +11,14 @@ static const char verbs_help[] =
                 "  stop service UNIT...      Stop units in a VM (--vm=VM)\n"
                 "  watch                     Show changes as they happen (--initial, --limit=N)\n"
                 "  reboot, poweroff, suspend The host\n"
-                "  unit VERB UNIT            Ask an agent itself: start, stop, kill, freeze, thaw,\n"
-                "                            status, monitor\n";
+                "  unit VERB UNIT            Ask an agent itself: start, stop, kill, freeze,\n"
+                "                            thaw, status, monitor\n";
 
 static const char options_help[] =
-                "  --addr=ADDR --port=PORT   Where the admin is: IP, host name, Unix path, @abstract\n"
+                "  --addr=ADDR --port=PORT   Where the admin is: IP, host name, Unix path, @name\n"
                 "  --vsock=CID:PORT          The same on vsock\n"
                 "  --name=NAME               Name in its certificate (default: admin-vm)\n"
-                "  --cacert= --cert= --key=  Files, PEM (default: /etc/givc/{ca-cert,cert,key}.pem)\n"
+                "  --cacert= --cert= --key=  PEM files (default: in /etc/givc)\n"
                 "  --notls                   In clear\n"
                 "  --timeout=TIME            Give up after 60s, or this: 5, 90s, 2min, infinity\n"
                 "  --json                    Print JSON\n"

@@ -51,10 +51,10 @@ static const struct option table[] = {
         { "help", 'h', false, OPTION_HELP },
         { "version", 'V', false, OPTION_VERSION },
         { "vm", 0, true, OPTION_VM, VERB_OPTION_VM },
-        { "by-type", 0, true, OPTION_BY_TYPE, VERB_OPTION_FILTER },
-        { "by-name", 0, true, OPTION_BY_NAME, VERB_OPTION_FILTER },
-        { "initial", 0, false, OPTION_INITIAL, VERB_OPTION_WATCH },
-        { "limit", 0, true, OPTION_LIMIT, VERB_OPTION_WATCH },
+        { "by-type", 0, true, OPTION_BY_TYPE, VERB_OPTION_BY_TYPE },
+        { "by-name", 0, true, OPTION_BY_NAME, VERB_OPTION_BY_NAME },
+        { "initial", 0, false, OPTION_INITIAL, VERB_OPTION_INITIAL },
+        { "limit", 0, true, OPTION_LIMIT, VERB_OPTION_LIMIT },
 };
 
 static int error_invalid(char **ret_error, const char *format, ...) _printf_(2, 3);

@@ -71,8 +71,9 @@ static int look_up(struct rpc_address *address, const char *host, const char *po
 
         r = getaddrinfo(host, port, &hints, &found);
         if (r != 0 && !given)
-                return fail_usage("no --addr was given, and there is no host called %s: %s", host,
-                                gai_strerror(r));
+                return fail_usage("where is %s? Give --addr or set GIVC_ADDR; there is no host of that name "
+                                  "(%s)",
+                                host, gai_strerror(r));
         if (r != 0) {
                 complain("cannot find the address of '%s': %s", host, gai_strerror(r));
                 return EXIT_UNAVAILABLE;

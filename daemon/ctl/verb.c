@@ -3,6 +3,7 @@
 
 #include "text.h"
 
+#define FILTER_OPTIONS (VERB_OPTION_BY_TYPE | VERB_OPTION_BY_NAME)
 #define FILTER_HELP                                                                                         \
         "  --by-type=TYPE   Only these: Host, AdmVM, SysVM, AppVM, or VM, Mgr, Svc, App,\n"                 \
         "                   or a component type by number (0 to 14)\n"                                      \
@@ -14,10 +15,10 @@
 #define AGENT_HELP "--name, --addr and --port say which agent; GIVC_NAME, GIVC_ADDR and GIVC_PORT do not.\n"
 
 const struct verb verbs[] = {
-        { "query", "", 0, 0, VERB_OPTION_FILTER, false,
+        { "query", "", 0, 0, FILTER_OPTIONS, false,
                         "Show what is registered: agents, VMs, services, applications", FILTER_HELP,
                         verb_query },
-        { "query-list", "", 0, 0, VERB_OPTION_FILTER, false,
+        { "query-list", "", 0, 0, FILTER_OPTIONS, false,
                         "Show what is registered: agents, VMs, services, applications", FILTER_HELP,
                         verb_query },
         { "get-status", "VM UNIT", 2, 2, 0, false, "Show the state of a unit in a VM", NULL,
@@ -29,7 +30,8 @@ const struct verb verbs[] = {
                         verb_start_service },
         { "stop service", "UNIT...", 1, VERB_ANY_NUMBER, VERB_OPTION_VM, false,
                         "Stop units in VMs, and wait until they are dead", SERVICE_HELP, verb_stop_service },
-        { "watch", "", 0, 0, VERB_OPTION_WATCH, false, "Show changes as they happen, one a line",
+        { "watch", "", 0, 0, VERB_OPTION_INITIAL | VERB_OPTION_LIMIT, false,
+                        "Show changes as they happen, one a line",
                         "  --initial        Show first what is there already\n"
                         "  --limit=N        End after N changes (those of --initial do not count)\n",
                         verb_watch },

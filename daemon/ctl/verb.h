@@ -10,9 +10,11 @@ struct session;
 
 /* Options that belong to some verbs alone. */
 enum verb_option {
-        VERB_OPTION_VM = 1 << 0,     /* --vm */
-        VERB_OPTION_FILTER = 1 << 1, /* --by-type, --by-name */
-        VERB_OPTION_WATCH = 1 << 2,  /* --initial, --limit */
+        VERB_OPTION_VM = 1 << 0,
+        VERB_OPTION_BY_TYPE = 1 << 1,
+        VERB_OPTION_BY_NAME = 1 << 2,
+        VERB_OPTION_INITIAL = 1 << 3,
+        VERB_OPTION_LIMIT = 1 << 4,
 };
 
 struct verb {
