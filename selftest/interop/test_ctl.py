@@ -1,0 +1,770 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""givcctl, run as users run it, against an admin and an agent made of grpcio: what it asks for on the wire, what it
+prints, how it exits; and against servers that are not there, not who they should be, or do not answer."""
+
+import contextlib
+import errno
+import json
+import os
+import pty
+import queue
+import re
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from concurrent import futures
+
+import grpc
+import pytest
+
+import givcpb
+
+TIMEOUT = 20
+
+pb = givcpb.load(os.environ["GIVC_DESCRIPTORS"])
+Item = pb.msg("admin.QueryListItem")
+List = pb.msg("admin.QueryListResponse")
+WatchItem = pb.msg("admin.WatchItem")
+UnitStatus = pb.msg("systemd.UnitStatus")
+
+
+def item(name, vm="net-vm", kind="Svc", status="Running", **more):
+    return Item(
+        Name=name,
+        Description=f"The {name}",
+        VmStatus=status,
+        TrustLevel="Secure",
+        VmType="SysVM",
+        ServiceType=kind,
+        VmName=vm,
+        AgentName=f"givc-{vm}.service",
+        **more,
+    )
+
+
+STATUS = UnitStatus(
+    Name="demo.service",
+    Description="A demo",
+    LoadState="loaded",
+    ActiveState="active",
+    SubState="running",
+    Path="/org/freedesktop/systemd1/unit/demo_2eservice",
+    FreezerState="running",
+)
+
+
+class Fake:
+    """Both services. Requests are kept; a test sets what happens by fail, hang, or by the queue of watch items."""
+
+    def __init__(self):
+        self.requests = []
+        self.items = [item("demo.service", Online=True, Since=1_700_000_000_000_000), item("givc-net-vm.service", kind="Mgr")]
+        self.fail = None
+        self.hang = False
+        self.remaining = None
+        self.cancelled = threading.Event()
+        self.entered = threading.Event()
+        self.meeting = None
+        self.events = queue.Queue()
+
+    def _seen(self, method, request, context):
+        self.requests.append((method, request))
+        self.remaining = context.time_remaining()
+        context.add_callback(self.cancelled.set)
+        self.entered.set()
+        if self.meeting:
+            self.meeting.wait(TIMEOUT)
+        if self.hang:
+            self.cancelled.wait(TIMEOUT)
+        if self.fail:
+            code, message, metadata = self.fail
+            if metadata:
+                context.set_trailing_metadata(metadata)
+            context.abort(code, message)
+
+    def QueryList(self, request, context):
+        self._seen("QueryList", request, context)
+        return List(List=self.items)
+
+    def StartVM(self, request, context):
+        self._seen("StartVM", request, context)
+        return pb.msg("admin.StartResponse")(registryId=f"givc-{request.VmName}.service")
+
+    def StartService(self, request, context):
+        self._seen("StartService", request, context)
+        return pb.msg("admin.StartResponse")(registryId=f"givc-{request.VmName}.service")
+
+    def StopService(self, request, context):
+        self._seen("StopService", request, context)
+        return pb.msg("admin.ApplicationResponse")(CmdStatus="Command successful.", AppStatus="Command successful.")
+
+    def _empty(self, method):
+        def handler(request, context):
+            self._seen(method, request, context)
+            return pb.msg("admin.Empty")()
+
+        return handler
+
+    Poweroff = property(lambda self: self._empty("Poweroff"))
+    Reboot = property(lambda self: self._empty("Reboot"))
+    Suspend = property(lambda self: self._empty("Suspend"))
+
+    def Watch(self, request, context):
+        self._seen("Watch", request, context)
+        yield WatchItem(Initial=List(List=self.items))
+        while context.is_active():
+            try:
+                event = self.events.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if event is None:
+                return
+            yield event
+
+    # The agent's differs from the admin's in its request.
+    def GetUnitStatus(self, request, context):
+        self._seen("GetUnitStatus", request, context)
+        return STATUS
+
+    def change(self, **what):
+        self.events.put(WatchItem(**what))
+
+
+class FakeAgent:
+    def __init__(self):
+        self.requests = []
+
+    def __getattr__(self, method):
+        if method not in ("StartUnit", "StopUnit", "KillUnit", "FreezeUnit", "UnfreezeUnit", "GetUnitStatus"):
+            raise AttributeError(method)
+
+        def handler(request, context):
+            self.requests.append((method, request))
+            return pb.msg("systemd.UnitResponse")(UnitStatus=STATUS)
+
+        return handler
+
+    def MonitorUnit(self, request, context):
+        self.requests.append(("MonitorUnit", request))
+        for share in (12.5, 50):
+            yield pb.msg("systemd.UnitResourceResponse")(cpu_usage=share, memory_usage=share / 2)
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+@pytest.fixture(scope="session")
+def certs(tmp_path_factory):
+    """Of admin-vm, net-vm and me; expired; and another CA's, in elsewhere."""
+    directory = tmp_path_factory.mktemp("ctl-certificates")
+
+    def make(*arguments):
+        subprocess.run([os.environ["MAKE_CERTS"], *arguments], check=True, stdin=subprocess.DEVNULL)
+
+    make(directory, "admin-vm=127.0.0.1", "net-vm=127.0.0.1", "me=127.0.0.1")
+    make("--expired", directory, "expired=127.0.0.1")
+    make(directory / "elsewhere", "admin-vm=127.0.0.1", "me=127.0.0.1")
+    return directory
+
+
+@contextlib.contextmanager
+def serving(handlers, certificate=None, address="127.0.0.1:0"):
+    """A server; yields its port. certificate: the directory of its certificate; None: in clear."""
+    server = grpc.server(futures.ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers(handlers)
+    if certificate:
+        credentials = grpc.ssl_server_credentials(
+            [(read(certificate / "key.pem"), read(certificate / "cert.pem"))],
+            read(certificate / "ca-cert.pem"),
+            require_client_auth=True,
+        )
+        port = server.add_secure_port(address, credentials)
+    else:
+        port = server.add_insecure_port(address)
+    server.start()
+    try:
+        yield port
+    finally:
+        server.stop(None).wait(TIMEOUT)
+
+
+@pytest.fixture
+def fake():
+    return Fake()
+
+
+@pytest.fixture
+def handlers(fake):
+    return (pb.handler("admin.AdminService", fake),)
+
+
+@pytest.fixture
+def program(tmp_path):
+    """givc-cli is a link to it."""
+    (tmp_path / "givc-cli").symlink_to(os.environ["GIVCCTL"])
+    (tmp_path / "givcctl").symlink_to(os.environ["GIVCCTL"])
+    return tmp_path
+
+
+class Ctl:
+    """Runs the program with the options for a server."""
+
+    def __init__(self, program, port, identity=None, name="admin-vm"):
+        self.program = program
+        self.options = ["--addr", "127.0.0.1", "--port", str(port), "--name", name]
+        if identity:
+            self.options += ["--cacert", identity / "ca-cert.pem", "--cert", identity / "cert.pem", "--key", identity / "key.pem"]
+        else:
+            self.options += ["--notls"]
+
+    def start(self, *arguments, called="givcctl", env=None, **more):
+        more = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **more}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("GIVC_")}
+        return subprocess.Popen(
+            [self.program / called, *map(str, self.options), *arguments], env={**clean, **(env or {})}, **more
+        )
+
+    def __call__(self, *arguments, code=0, **more):
+        """Runs to the end, which must have this exit code. Returns standard output and error."""
+        process = self.start(*arguments, **more)
+        try:
+            out, err = process.communicate(timeout=TIMEOUT)
+        finally:
+            process.kill()
+        assert process.returncode == code, (out, err)
+        return out, err
+
+
+@pytest.fixture
+def ctl(program, handlers, certs):
+    """Over mutual TLS."""
+    with serving(handlers, certs / "admin-vm") as port:
+        yield Ctl(program, port, certs / "me")
+
+
+class Lines:
+    """What a process prints, line by line as it comes."""
+
+    def __init__(self, stream):
+        self._lines = queue.Queue()
+        threading.Thread(target=self._read, args=(stream,), daemon=True).start()
+
+    def _read(self, stream):
+        for line in stream:
+            self._lines.put(line.rstrip("\n"))
+        self._lines.put(None)
+
+    def next(self):
+        return self._lines.get(timeout=TIMEOUT)
+
+    def is_empty(self):
+        return self._lines.empty()
+
+
+@contextlib.contextmanager
+def running(process):
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+# Requests and answers
+
+
+WIRE = [
+    (["query"], "QueryList", {}),
+    (["query-list"], "QueryList", {}),
+    (["start", "vm", "app-vm"], "StartVM", {"VmName": "app-vm"}),
+    (["start", "service", "demo.service", "--vm", "net-vm"], "StartService", {"ServiceName": "demo.service", "VmName": "net-vm"}),
+    (["start", "service", "net-vm/demo"], "StartService", {"ServiceName": "demo.service", "VmName": "net-vm"}),
+    (["stop", "service", "demo.service", "--vm=net-vm"], "StopService", {"ServiceName": "demo.service", "VmName": "net-vm"}),
+    (["get-status", "net-vm", "demo.timer"], "GetUnitStatus", {"VmName": "net-vm", "UnitName": "demo.timer"}),
+    (["reboot"], "Reboot", {}),
+    (["poweroff"], "Poweroff", {}),
+    (["suspend"], "Suspend", {}),
+]
+
+
+@pytest.mark.parametrize("called", ["givcctl", "givc-cli"])
+@pytest.mark.parametrize("arguments,method,fields", WIRE, ids=lambda x: " ".join(x) if isinstance(x, list) else "")
+def test_request(ctl, fake, called, arguments, method, fields):
+    _, err = ctl(*arguments, called=called)
+    assert err == ""
+    [(seen, request)] = fake.requests
+    assert seen == method
+    assert {field.name: value for field, value in request.ListFields()} == fields
+    assert 50 < fake.remaining <= 60
+
+
+def test_list_as_json(ctl):
+    deployed = {
+        "name": "demo.service",
+        "description": "The demo.service",
+        "status": "Running",
+        "trust_level": "Secure",
+        "vm_type": "SysVM",
+        "service_type": "Svc",
+        "vm_name": "net-vm",
+        "agent_name": "givc-net-vm.service",
+    }
+    first, second = json.loads(ctl("query-list", "--as-json", called="givc-cli")[0])
+    assert first == deployed
+    assert second["name"] == "givc-net-vm.service"
+    first, second = json.loads(ctl("query-list", "--json")[0])
+    assert first == {**deployed, "online": True, "since": 1_700_000_000_000_000}
+    assert second["online"] is None and second["since"] is None
+
+
+def test_list_of_a_deployed_admin(ctl, fake):
+    """An exposed unit of it has an empty VM, and nothing has liveness."""
+    fake.items = [Item(Name="x.service", VmName="", AgentName="x.service"), Item(Name="y.service")]
+    out, _ = ctl("query")
+    assert [line.split()[0] for line in out.splitlines()] == ["NAME", "x.service", "y.service"]
+    x, y = json.loads(ctl("query", "--json")[0])
+    assert (x["vm_name"], y["vm_name"]) == ("", None)
+
+
+def test_table(ctl):
+    out, _ = ctl("query")
+    head, *lines = [line.split() for line in out.splitlines()]
+    assert head[:8] == ["NAME", "VM", "TYPE", "KIND", "STATUS", "TRUST", "ONLINE", "SINCE"]
+    assert [line[:7] for line in lines] == [
+        ["givc-net-vm.service", "net-vm", "SysVM", "Mgr", "Running", "Secure", "-"],
+        ["demo.service", "net-vm", "SysVM", "Svc", "Running", "Secure", "yes"],
+    ]
+    assert "\033" not in out
+
+
+@pytest.mark.parametrize(
+    "filters,names",
+    [
+        (["--by-type", "8"], ["givc-net-vm.service"]),
+        (["--by-type=svc"], ["demo.service"]),
+        (["--by-type=SysVM"], ["demo.service", "givc-net-vm.service"]),
+        (["--by-type=AppVM"], []),
+        (["--by-name", "demo"], ["demo.service"]),
+        (["--by-name", "*-vm.service"], ["givc-net-vm.service"]),
+        (["--by-name", "demo*", "--by-type", "Mgr"], []),
+    ],
+)
+def test_filters(ctl, filters, names):
+    assert [entry["name"] for entry in json.loads(ctl("query", "--json", *filters)[0])] == names
+
+
+def test_status(ctl):
+    out, _ = ctl("get-status", "net-vm", "demo.service")
+    assert out.splitlines()[0] == "demo.service - A demo"
+    assert "     Active: active (running)" in out.splitlines()
+    assert json.loads(ctl("get-status", "net-vm", "demo", "--json")[0]) == {
+        "name": "demo.service",
+        "description": "A demo",
+        "load_state": "loaded",
+        "active_state": "active",
+        "sub_state": "running",
+        "path": "/org/freedesktop/systemd1/unit/demo_2eservice",
+        "freezer_state": "running",
+    }
+    out, _ = ctl("get-status", "net-vm", "demo", called="givc-cli")
+    assert out.startswith('UnitStatus { name: "demo.service", ') and out.endswith('freezer_state: "running" }\n')
+
+
+def test_start_and_stop_say_so(ctl):
+    service = ["service", "demo", "--vm", "net-vm"]
+    assert ctl("start", *service)[0] == "Started demo.service on net-vm.\n"
+    assert ctl("stop", *service)[0] == "Stopped demo.service on net-vm.\n"
+    assert ctl("start", *service, called="givc-cli")[0] == 'StartResponse { registry_id: "givc-net-vm.service" }\n'
+    assert ctl("stop", *service, called="givc-cli")[0] == ""
+    assert json.loads(ctl("start", "vm", "net-vm", "--json")[0]) == {"registry_id": "givc-net-vm.service"}
+
+
+def test_several_at_once(ctl, fake):
+    """No answer comes before the third request is there."""
+    fake.meeting = threading.Barrier(3)
+    out, _ = ctl("start", "service", "a", "b.socket", "app-vm/c", "--vm", "net-vm")
+    assert sorted(out.splitlines()) == ["Started a.service on net-vm.", "Started b.socket on net-vm.", "Started c.service on app-vm."]
+
+
+def test_none_of_several_where_one_is_no_name(ctl, fake):
+    _, err = ctl("start", "service", "a", "b b", "--vm", "net-vm", code=2)
+    assert "'b b' is no name of a unit" in err
+    ctl("start", "service", "a", "net-vm/b", code=2)
+    ctl("start", "vm", "a", "b/b", code=2)
+    assert fake.requests == []
+
+
+def test_agent(program, certs):
+    agent = FakeAgent()
+    with serving((pb.handler("systemd.UnitControlService", agent),), certs / "net-vm") as port:
+        ctl = Ctl(program, port, certs / "me", "net-vm")
+        for verb in ("start", "stop", "kill", "freeze", "thaw"):
+            assert ctl("unit", verb, "demo") == ("", "")
+        assert "Active: active (running)" in ctl("unit", "status", "demo")[0]
+        assert json.loads(ctl("unit", "freeze", "demo", "--json")[0])["name"] == "demo.service"
+        methods = ["StartUnit", "StopUnit", "KillUnit", "FreezeUnit", "UnfreezeUnit", "GetUnitStatus", "FreezeUnit"]
+        assert [method for method, _ in agent.requests] == methods
+        assert {request.UnitName for _, request in agent.requests} == {"demo.service"}
+        assert ctl("unit", "monitor", "demo")[0].splitlines()[0].split() == ["cpu", "12.50", "%", "memory", "6.25", "%"]
+        first, second = map(json.loads, ctl("unit", "monitor", "demo", "--json")[0].splitlines())
+        assert first == {"cpu_usage": 12.5, "memory_usage": 6.25} and second["cpu_usage"] == 50
+
+
+# Ways to the server
+
+
+def test_in_clear(program, handlers, fake):
+    with serving(handlers) as port:
+        Ctl(program, port)("reboot")
+    assert fake.requests
+
+
+def test_environment(program, handlers, certs, fake):
+    with serving(handlers, certs / "admin-vm") as port:
+        ctl = Ctl(program, port)
+        ctl.options = []
+        ctl(
+            "suspend",
+            env={
+                "GIVC_ADDR": "127.0.0.1",
+                "GIVC_PORT": str(port),
+                "GIVC_NAME": "admin-vm",
+                "GIVC_CA_CERT": str(certs / "me/ca-cert.pem"),
+                "GIVC_HOST_CERT": str(certs / "me/cert.pem"),
+                "GIVC_HOST_KEY": str(certs / "me/key.pem"),
+            },
+        )
+        ctl.options = ["--port", str(port), "--addr", "localhost"]
+        with serving(handlers) as port:
+            ctl("reboot", env={"GIVC_PORT": "1", "GIVC_NO_TLS": "1"}, code=5)
+            ctl("reboot", "--port", str(port), env={"GIVC_PORT": "1", "GIVC_NO_TLS": "1"})
+    assert [method for method, _ in fake.requests] == ["Suspend", "Reboot"]
+
+
+def test_unix_socket(program, handlers, fake, tmp_path):
+    path = tmp_path / "socket"
+    with serving(handlers, address=f"unix:{path}"):
+        ctl = Ctl(program, 0)
+        ctl.options = ["--notls", "--addr", str(path)]
+        ctl("reboot")
+    assert fake.requests
+
+
+# Failures
+
+
+CODES = [
+    ("NOT_FOUND", 3),
+    ("PERMISSION_DENIED", 4),
+    ("UNAUTHENTICATED", 4),
+    ("UNAVAILABLE", 5),
+    ("DEADLINE_EXCEEDED", 6),
+    ("INVALID_ARGUMENT", 1),
+    ("FAILED_PRECONDITION", 1),
+    ("INTERNAL", 1),
+    ("CANCELLED", 1),
+]
+
+
+@pytest.mark.parametrize("name,code", CODES)
+def test_status_code(ctl, fake, name, code):
+    fake.fail = (grpc.StatusCode[name], "the reason\033[31m", None)
+    arguments = ["start", "service", "demo", "--vm", "net-vm"]
+    out, err = ctl(*arguments, code=code)
+    assert out == ""
+    assert err.splitlines()[0] == f"givcctl: cannot start demo.service on net-vm: {name}: the reason\\x1b[31m"
+    out, err = ctl(*arguments, code=1, called="givc-cli")
+    assert err.startswith("givc-cli: cannot start demo.service on net-vm: ")
+
+
+def test_hints(ctl, fake):
+    fake.fail = (grpc.StatusCode.NOT_FOUND, "no agent of net-vm", None)
+    assert "'givcctl query' shows what is registered." in ctl("get-status", "net-vm", "demo", code=3)[1]
+    fake.fail = (grpc.StatusCode.PERMISSION_DENIED, "no rule", None)
+    assert re.search(r"access rules of admin-vm at .* what me may do", ctl("reboot", code=4)[1])
+    fake.fail = (grpc.StatusCode.UNAVAILABLE, "the agent of net-vm is offline", None)
+    err = ctl("get-status", "net-vm", "demo", code=5)[1]
+    assert "ONLINE" in err and "Is it up?" not in err
+
+
+def test_not_offered(program, certs):
+    with serving((), certs / "admin-vm") as port:
+        _, err = Ctl(program, port, certs / "me")("suspend", code=1)
+    assert "UNIMPLEMENTED" in err and "does not offer this" in err
+
+
+def test_reason_of_a_deployed_admin(ctl, fake):
+    """Its message says nothing; what does is in the details: google.rpc.Status{3, …, Any{DebugInfo{…, root cause}}}."""
+
+    def field(number, data):
+        return bytes([number << 3 | 2, len(data)]) + data
+
+    message = b"request contains invalid arguments"
+    debug_info = field(1, b"Service x not registered") + field(2, b"the root cause")
+    detail = field(1, b"type.googleapis.com/google.rpc.DebugInfo") + field(2, debug_info)
+    details = b"\x08\x03" + field(2, message) + field(3, detail)
+    fake.fail = (grpc.StatusCode.INVALID_ARGUMENT, message.decode(), (("grpc-status-details-bin", details),))
+    _, err = ctl("reboot", code=1)
+    assert err == "givcctl: cannot reboot the host: INVALID_ARGUMENT: request contains invalid arguments (the root cause)\n"
+
+
+def test_first_failure_of_several(ctl, fake):
+    fake.fail = (grpc.StatusCode.NOT_FOUND, "no such", None)
+    _, err = ctl("stop", "service", "a", "b", "--vm", "net-vm", code=3)
+    assert err.count("NOT_FOUND") == 2
+
+
+def test_timeout(ctl, fake):
+    fake.hang = True
+    _, err = ctl("suspend", "--timeout", "300ms", code=6)
+    assert "DEADLINE_EXCEEDED" in err and "--timeout" in err
+    assert 0 < fake.remaining <= 0.3
+
+
+def test_no_timeout(ctl, fake):
+    ctl("suspend", "--timeout", "infinity")
+    assert fake.remaining is None or fake.remaining > 10**6
+
+
+@pytest.mark.parametrize("signal_number,code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted(ctl, fake, signal_number, code):
+    fake.hang = True
+    with running(ctl.start("suspend")) as process:
+        assert fake.entered.wait(TIMEOUT)
+        assert not fake.cancelled.is_set()
+        process.send_signal(signal_number)
+        assert process.wait(TIMEOUT) == code
+        assert fake.cancelled.wait(TIMEOUT)
+        assert process.stderr.read() == ""
+
+
+@contextlib.contextmanager
+def dead_address():
+    """A port that answers nothing at all: the kernel drops what comes while the queue of a listener is full."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        while True:
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            assert waiting.connect_ex(listener.getsockname()) == errno.EINPROGRESS
+            if not select.select([], [waiting], [], 0.3)[1]:
+                break
+        yield listener.getsockname()[1]
+
+
+def test_dead_address(program):
+    with dead_address() as port:
+        ctl = Ctl(program, port)
+        began = time.monotonic()
+        ctl("query", "--timeout=500ms", code=6)
+        assert time.monotonic() - began < 3
+        began = time.monotonic()
+        _, err = ctl("query", code=5)
+        assert 4 < time.monotonic() - began < 10
+        assert f"Tried admin-vm at 127.0.0.1:{port}" in err
+        with running(ctl.start("query")) as process:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.3)  # it is waiting: that is all there is to see of it
+            process.send_signal(signal.SIGINT)
+            assert process.wait(TIMEOUT) == 130
+
+
+def test_nobody_there(program):
+    with socket.socket() as bound:  # and does not listen
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        _, err = Ctl(program, port)("query", code=5)
+        assert "refused" in err and f"Tried admin-vm at 127.0.0.1:{port}" in err
+        Ctl(program, port)("query", code=1, called="givc-cli")
+        Ctl(program, port)("watch", code=5)
+
+
+def test_wrong_peer(program, handlers, certs, fake):
+    with serving(handlers, certs / "admin-vm") as port:
+        ctl = Ctl(program, port, certs / "me", "net-vm")
+        _, err = ctl("query", code=5)
+        assert "net-vm" in err
+        _, err = Ctl(program, port, certs / "elsewhere/me")("query", code=5)
+        assert "certificate" in err or "CA" in err
+        _, err = Ctl(program, port, certs / "expired")("query", code=5)
+        assert "certificate" in err
+    with serving(handlers, certs / "expired") as port:
+        _, err = Ctl(program, port, certs / "me", "expired")("query", code=5)
+        assert "expired" in err
+    with serving(handlers) as port:
+        Ctl(program, port, certs / "me")("query", code=5)
+    assert fake.requests == []
+
+
+def test_unusable_certificates(program, certs, tmp_path):
+    ctl = Ctl(program, 1, certs / "me")
+    _, err = ctl("query", "--cert", "/nowhere/cert.pem", code=2)
+    assert "/nowhere/cert.pem" in err
+    rubbish = tmp_path / "rubbish.pem"
+    rubbish.write_text("rubbish")
+    _, err = ctl("query", "--cacert", str(rubbish), code=2)
+    assert str(rubbish) in err
+    _, err = ctl("query", "--key", str(certs / "net-vm/key.pem"), code=2)
+    assert "key" in err
+
+
+def test_usage(program):
+    ctl = Ctl(program, 1)
+    assert "known are query, query-list" in ctl("start", "everything", code=2)[1]
+    assert "--port" in ctl("query", "--port", "no", code=2)[1]
+    assert "--by-type" in ctl("query", "--by-type", "15", code=2)[1]
+    assert "--vm" in ctl("start", "service", "demo", code=2)[1]
+    out, err = ctl("--help")
+    assert err == "" and len(out.splitlines()) <= 24 and max(map(len, out.splitlines())) <= 80
+    assert "--limit=N" in ctl("watch", "--help")[0]
+    assert re.fullmatch(r"givcctl \d[\d.]*\n", ctl("--version")[0])
+
+
+def test_output_that_cannot_be_written(ctl):
+    with open("/dev/full", "w") as full:
+        process = ctl.start("query", stdout=full)
+        assert "No space left" in process.communicate(timeout=TIMEOUT)[1]
+        assert process.returncode == 1
+
+
+def test_host_goes_down(program, handlers, certs, fake):
+    fake.hang = True
+    server = contextlib.ExitStack()
+    with server:
+        port = server.enter_context(serving(handlers, certs / "admin-vm"))
+        with running(Ctl(program, port, certs / "me").start("poweroff")) as process:
+            assert fake.entered.wait(TIMEOUT)
+            server.close()
+            assert process.wait(TIMEOUT) in (0, 5)
+
+
+# On a terminal
+
+
+def on_terminal(ctl, *arguments, columns=80, env=None):
+    ours, theirs = pty.openpty()
+    process = ctl.start(*arguments, stdout=theirs, env={"TERM": "xterm", "LC_ALL": "C.UTF-8", "COLUMNS": str(columns), **(env or {})})
+    os.close(theirs)
+    out = b""
+    with running(process), contextlib.suppress(OSError):  # EIO: the other side was closed
+        while data := os.read(ours, 65536):
+            out += data
+    os.close(ours)
+    return out.decode().replace("\r\n", "\n")
+
+
+def test_colours(ctl):
+    assert "\033[32m" in on_terminal(ctl, "query")
+    assert "\033" not in on_terminal(ctl, "query", env={"NO_COLOR": "1"})
+    assert "\033" not in on_terminal(ctl, "query", env={"TERM": "dumb"})
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_table_fits_the_terminal(ctl, fake, columns):
+    fake.items = [item(f"{'long' * 9}-{i}.service") for i in range(3)]
+    out = on_terminal(ctl, "query", columns=columns, env={"NO_COLOR": "1"})
+    lines = out.splitlines()
+    assert len(lines) == 4 and max(map(len, lines)) <= columns, out
+
+
+def test_nothing_of_a_vm_reaches_the_terminal(ctl, fake):
+    fake.items = [item("evil\033]0;gotcha\a\x9b31m.service")]
+    for arguments in (["query"], ["query", "--json"], ["watch", "--initial", "--limit=1"]):
+        if arguments[0] == "watch":
+            fake.change(Removed=fake.items[0])
+        out = on_terminal(ctl, *arguments, env={"NO_COLOR": "1"})
+        assert "evil" in out
+        assert not re.search("[\0-\x09\x0b-\x1f\x7f-\x9f]", out)
+
+
+# watch
+
+
+def test_watch(ctl, fake):
+    with running(ctl.start("watch")) as process:
+        lines = Lines(process.stdout)
+        assert fake.entered.wait(TIMEOUT)
+        fake.change(Added=item("new.service", status="PoweredOff"))
+        assert re.fullmatch(r"\d+-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}  added    new.service +net-vm +PoweredOff", lines.next())
+        fake.change(Updated=item("new.service", Online=False))
+        assert re.search(r"  changed  new.service +net-vm +Running  offline$", lines.next())
+        fake.change(Updated=item("new.service", Online=False, Since=5))
+        fake.change(Removed=item("new.service"))
+        assert "removed" in lines.next()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(TIMEOUT) == 130
+        assert lines.next() is None
+        assert fake.cancelled.wait(TIMEOUT)
+
+
+def test_watch_as_json(ctl, fake):
+    with running(ctl.start("watch", "--as-json", "--initial", "--limit", "3", called="givc-cli")) as process:
+        lines = Lines(process.stdout)
+        first, second = json.loads(lines.next()), json.loads(lines.next())
+        assert first["UnitRegistered"]["name"] == "demo.service"
+        assert set(first["UnitRegistered"]) == {
+            "name", "description", "status", "trust_level", "vm_type", "service_type", "vm_name", "agent_name",
+        }  # fmt: skip
+        assert second["UnitRegistered"]["name"] == "givc-net-vm.service"
+        for event, name in (("Added", "UnitRegistered"), ("Updated", "UnitStatusChanged"), ("Removed", "UnitShutdown")):
+            fake.change(**{event: item("new.service", status=event)})
+            assert json.loads(lines.next())[name]["status"] == event
+        assert process.wait(TIMEOUT) == 0
+
+
+def test_watch_of_an_admin_that_comes_back(program, handlers, certs, fake):
+    first, second = contextlib.ExitStack(), contextlib.ExitStack()
+    with first, second:
+        port = first.enter_context(serving(handlers, certs / "admin-vm"))
+        with running(Ctl(program, port, certs / "me").start("watch", "--json")) as process:
+            lines, errors = Lines(process.stdout), Lines(process.stderr)
+            fake.change(Added=item("new.service"))
+            assert "UnitRegistered" in lines.next()
+            first.close()
+            assert re.match("givcctl: lost admin-vm at .*trying again", errors.next())
+            fake.items = [item("demo.service", status="Paused"), item("other.service")]
+            second.enter_context(serving(handlers, certs / "admin-vm", f"127.0.0.1:{port}"))
+            told = sorted(lines.next() for _ in range(4))
+            assert [re.match(r'{"(\w+)":{"name":"([^"]*)"', line).groups() for line in told] == [
+                ("UnitRegistered", "other.service"),
+                ("UnitShutdown", "givc-net-vm.service"),
+                ("UnitShutdown", "new.service"),
+                ("UnitStatusChanged", "demo.service"),
+            ]
+            assert re.match("givcctl: connected to admin-vm at .* again", errors.next())
+            fake.change(Removed=item("other.service"))
+            assert "UnitShutdown" in lines.next()
+            assert lines.is_empty()
+
+
+def test_watch_that_the_server_ends(ctl, fake):
+    with running(ctl.start("watch")) as process:
+        errors = Lines(process.stderr)
+        fake.events.put(None)
+        assert "lost admin-vm" in errors.next()
+        assert "again" in errors.next()
+
+
+def test_watch_by_scripts_ends_with_the_connection(ctl, fake):
+    with running(ctl.start("watch", called="givc-cli")) as process:
+        fake.events.put(None)
+        assert process.wait(TIMEOUT) == 1
+
+
+def test_watch_not_permitted(ctl, fake):
+    fake.fail = (grpc.StatusCode.PERMISSION_DENIED, "no", None)
+    assert "cannot watch: PERMISSION_DENIED: no" in ctl("watch", code=4)[1]
+
+
+def test_watch_that_nobody_reads(ctl, fake):
+    with running(ctl.start("watch")) as process:
+        assert fake.entered.wait(TIMEOUT)
+        process.stdout.close()
+        assert process.wait(TIMEOUT) == 1
