@@ -42,6 +42,7 @@ struct bytestream {
         bool ended : 1;         /* read() has said 0 */
         bool drained : 1;       /* in clear: a read came back short, so the socket is empty */
         bool tell_writable : 1; /* the queue has been at or above LOW */
+        bool tell_empty : 1;    /* the owner has asked to be told when it is empty */
         bool calling : 1;       /* inside of a callback: free() leaves the struct to whoever called it */
         bool freed : 1;
 };
@@ -129,6 +130,13 @@ static int send_output(struct bytestream *stream) {
         return 0;
 }
 
+/* Whether writable() is to be told. */
+static bool owes_writable(const struct bytestream *stream) {
+        size_t pending = bytestream_pending(stream);
+
+        return (stream->tell_writable && pending < BYTESTREAM_LOW) || (stream->tell_empty && pending == 0);
+}
+
 /* Sends, and waits for the rest to go. False: the stream has failed. */
 static bool flush_output(struct bytestream *stream) {
         int r;
@@ -141,6 +149,8 @@ static bool flush_output(struct bytestream *stream) {
                 return false;
         }
         arm(stream);
+        if (owes_writable(stream))
+                call_later(stream);
         return true;
 }
 
@@ -202,11 +212,11 @@ static bool tell_readable(struct bytestream *stream) {
 }
 
 static bool tell_writable(struct bytestream *stream) {
-        if (stream->state != STREAM_OPEN || !stream->tell_writable ||
-                        bytestream_pending(stream) >= BYTESTREAM_LOW)
+        if (stream->state != STREAM_OPEN || !owes_writable(stream))
                 return true;
         stream->tell_writable = false;
-        return !stream->ops->writable || tell(stream, stream->ops->writable);
+        stream->tell_empty = stream->tell_empty && bytestream_pending(stream) > 0;
+        return tell(stream, stream->ops->writable);
 }
 
 static void tell_ready(struct bytestream *stream) {
@@ -262,7 +272,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
                 finish_connecting(stream);
                 return 0;
         }
-        if ((events & EPOLLOUT) && (!flush_output(stream) || !tell_writable(stream)))
+        if ((events & EPOLLOUT) && !flush_output(stream))
                 return 0;
         if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
                 return 0;
@@ -543,15 +553,17 @@ int bytestream_flush(struct bytestream *stream) {
                 if (r < 0)
                         return fail_tls(stream, r);
         }
-        if (!flush_output(stream))
-                return stream->error;
-        if (stream->tell_writable && bytestream_pending(stream) < BYTESTREAM_LOW)
-                call_later(stream);
-        return 0;
+        return flush_output(stream) ? 0 : stream->error;
 }
 
 size_t bytestream_pending(const struct bytestream *stream) {
         return buffer_length(&stream->output) + (stream->session ? tls_session_waiting(stream->session) : 0);
+}
+
+void bytestream_tell_empty(struct bytestream *stream) {
+        stream->tell_empty = true;
+        if (stream->state == STREAM_OPEN && owes_writable(stream))
+                call_later(stream);
 }
 
 const struct rpc_address *bytestream_peer_address(const struct bytestream *stream) {

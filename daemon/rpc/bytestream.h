@@ -61,6 +61,8 @@ int bytestream_write(struct bytestream *stream, const void *p, size_t n);
 int bytestream_flush(struct bytestream *stream);
 /* Bytes queued and not yet taken by the socket. */
 size_t bytestream_pending(const struct bytestream *stream);
+/* Tells writable() once, later, when nothing is pending. */
+void bytestream_tell_empty(struct bytestream *stream);
 
 /* The peer's address, and its certificate's identity: NULL without TLS or before ready(). */
 const struct rpc_address *bytestream_peer_address(const struct bytestream *stream);
