@@ -37,7 +37,7 @@ build() {
                 else
                         meson setup "$directory" -Dwerror=true "$@"
                 fi && meson compile -C "$directory"
-        } >"$log" 2>&1 || { cat "$log" >&2; rm -f "$log"; fail "building $directory failed"; }
+        } >"$log" 2>&1 || { grep -v '^\[[0-9/]*\] [CLG]' "$log" >&2; rm -f "$log"; fail "building $directory failed"; }
         rm -f "$log"
 }
 

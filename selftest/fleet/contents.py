@@ -15,6 +15,7 @@ import re
 HOST = 'ghaf-host'
 NETWORK = '192.168.100'
 SYSTEM = '/etc/systemd/system'
+USER, USER_ID = 'ghaf', 1000  # the one person in each machine; its manager is user@1000.service, started when asked for
 
 # Registry types (RegistryRequest.Type): of the agent, of the units that it exposes.
 TYPES = {'Host': (0, 1), 'AdmVM': (4, 5), 'SysVM': (8, 9), 'AppVM': (12, 13)}
@@ -121,6 +122,20 @@ def basic_system():
         unit('fleet-hello@.service', service('Says the name of this machine', ExecStart='/bin/cat /etc/hostname',
                                              StandardInput='socket', StandardOutput='socket')),
         wants('sockets.target', 'fleet-hello.socket', f'{SYSTEM}/fleet-hello.socket'),
+    ]
+
+
+def users():
+    """This machine's system users, and one person of ours in place of its people."""
+    def system(path):
+        with open(path) as f:
+            return ''.join(line for line in f if not 1000 <= int(line.split(':')[2]) < 60000)
+    return [
+        file('/etc/passwd', f'{system("/etc/passwd")}{USER}:x:{USER_ID}:{USER_ID}::/home/{USER}:/bin/bash\n'),
+        file('/etc/group', f'{system("/etc/group")}{USER}:x:{USER_ID}:\n'),
+        file('/etc/shadow', f'{USER}:*:19000::::::\n', 0o600),
+        file('/etc/gshadow', '', 0o600),
+        file('/etc/tmpfiles.d/fleet.conf', f'd /home/{USER} 0700 {USER} {USER}\n'),
     ]
 
 
@@ -269,4 +284,4 @@ def machine(fleet_id, name, where, exposed, certificates, autostart):
 
 
 def common():
-    return without_this_machine() + basic_system()
+    return without_this_machine() + basic_system() + users()

@@ -175,10 +175,13 @@ class Fleet:
                 'USER': 'root', 'LOGNAME': 'root', 'SHELL': '/bin/bash', 'PAGER': 'cat', 'SYSTEMD_PAGER': '',
                 'TERM': os.environ.get('TERM', 'dumb'), **contents.ctl_environment(self.addresses)}
 
-    def popen(self, machine, argv, env=None, **options):
+    def popen(self, machine, argv, env=None, user=None, **options):
         """subprocess.Popen of a process inside the machine. Its pid is the command's own, so signals reach it; it dies
-        with its machine. A frozen machine does not freeze it, as it is in no cgroup of the machine's."""
+        with its machine. A frozen machine does not freeze it, as it is in no cgroup of the machine's. user: contents.USER,
+        where its manager runs (systemctl start user@1000.service)."""
         leader = self.leader(machine)
+        if user:
+            argv = ['runuser', '-u', user, '--', 'env', f'XDG_RUNTIME_DIR=/run/user/{contents.USER_ID}', *argv]
         options.setdefault('encoding', 'utf-8')
         if options['encoding'] is None:
             del options['encoding']
@@ -187,14 +190,14 @@ class Fleet:
         with pid_namespace(leader):
             return subprocess.Popen(enter, env={**self.environment(machine), **(env or {})}, **options)
 
-    def run(self, machine, argv, check=False, timeout=30, input=None, env=None, **options):
+    def run(self, machine, argv, check=False, timeout=30, input=None, **options):
         """Like subprocess.run(capture_output=True), inside the machine. argv: a list, or a string for its shell."""
         if isinstance(argv, str):
             argv = ['/bin/bash', '-c', argv]
         options.setdefault('stdout', subprocess.PIPE)
         options.setdefault('stderr', subprocess.PIPE)
         stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
-        with self.popen(machine, argv, env=env, stdin=options.pop('stdin', stdin), **options) as process:
+        with self.popen(machine, argv, stdin=options.pop('stdin', stdin), **options) as process:
             try:
                 out, err = process.communicate(input, timeout=timeout)
             except BaseException as error:

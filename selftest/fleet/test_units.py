@@ -128,3 +128,18 @@ def test_the_watchdog_ends_a_daemon_that_hangs(destdir):
             return now['SubState'] == 'running' and now['MainPID'] != unit['MainPID']
         fleet.wait_for(is_another, 'net-vm', what='another agent')
         assert 'Watchdog timeout' in fleet.journal('net-vm', 'givc-agent.service')
+
+
+def test_a_users_manager_runs_the_agent_too(destdir):
+    """In place of the system's: both want the same port. What it controls then is that user's units."""
+    unit = contents.file('/etc/systemd/user/demo-app-vm.service', contents.service('A user\'s', ExecStart='/bin/sleep infinity'))
+    with Fleet(destdir, guests=['admin-vm', 'app-vm'], files={'app-vm': [unit]}) as fleet:
+        fleet.run('app-vm', ['systemctl', 'stop', 'givc-agent.socket', 'givc-agent.service'], check=True)
+        fleet.run('app-vm', ['chown', contents.USER, '/etc/givc/key.pem'], check=True)
+        fleet.run('app-vm', ['systemctl', 'start', f'user@{contents.USER_ID}.service'], check=True)
+        fleet.run('app-vm', ['systemctl', '--user', 'start', 'givc-agent.service'], user=contents.USER, check=True)
+        fleet.wait_registered(['app-vm'])
+        fleet.givcctl('start', 'service', 'demo-app-vm.service', '--vm', 'app-vm', check=True)
+        active = fleet.run('app-vm', ['systemctl', '--user', 'is-active', 'demo-app-vm.service'], user=contents.USER)
+        assert active.stdout == 'active\n'
+        assert fleet.run('app-vm', ['systemctl', 'is-active', 'demo-app-vm.service']).stdout == 'inactive\n'
