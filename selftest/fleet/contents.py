@@ -254,6 +254,14 @@ def givc(name, kind, where, exposed):
     return entries
 
 
+def sanitized():
+    """For daemons built with sanitizers, which need more than a daemon does, and report to the journal."""
+    text = ('[Service]\nSystemCallFilter=\nMemoryDenyWriteExecute=no\nProtectProc=default\nProcSubset=all\n'
+            'Environment=UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1\n')
+    return [file(f'{where}/givc-{daemon}.service.d/sanitized.conf', text)
+            for where in (SYSTEM, '/etc/systemd/user') for daemon in ('admin', 'agent')]
+
+
 def ctl_environment(where):
     return {'GIVC_ADDR': where.get('admin-vm', ''), 'GIVC_PORT': '9001', 'GIVC_NAME': 'admin-vm',
             'GIVC_CA_CERT': '/etc/givc/ca-cert.pem', 'GIVC_HOST_CERT': '/etc/givc/cert.pem',

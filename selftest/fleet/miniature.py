@@ -93,7 +93,11 @@ class Fleet:
                                     self.certificates.get(name, {}), self.autostart)
             made['files'] += (files or {}).get(name, [])
             machines.append(made)
-        self.spec = {'id': self.id, 'destdir': self.destdir, 'timeout': timeout, 'common': contents.common(),
+        common = contents.common()
+        self.sanitized = bool(self.destdir) and is_sanitized(self.destdir)
+        if self.sanitized:
+            common += contents.sanitized()
+        self.spec = {'id': self.id, 'destdir': self.destdir, 'timeout': timeout, 'common': common,
                      'machines': machines}
         if configure:
             configure(self.spec)
@@ -103,8 +107,12 @@ class Fleet:
     def __enter__(self):
         return self.start()
 
-    def __exit__(self, *_):
-        self.stop()
+    def __exit__(self, kind, *_):
+        try:
+            if self.sanitized and kind is None:
+                self._ask_sanitizers()
+        finally:
+            self.stop()
 
     def start(self):
         """Returns when the host and all guests that it starts at boot are up (systemd's READY=1)."""
@@ -134,6 +142,16 @@ class Fleet:
             keeper.stdin.close()
         keeper.wait()
         keeper.stdout.close()
+
+    def _ask_sanitizers(self):
+        """Ends the daemons, which is when leaks are looked for. FleetError if there is any report, of then or earlier."""
+        for machine in filter(self.is_running, self.names):
+            if not self.is_frozen(machine):
+                self.run(machine, ['systemctl', 'stop', 'givc-agent.service', 'givc-admin.service'])
+        reports = ''.join(self.journal(machine, arguments=['-g', 'Sanitizer|runtime error: |^ +#[0-9]+ 0x'])
+                          for machine in self.names)
+        if reports:
+            raise FleetError(f'the sanitizers have something to say:\n{reports}')
 
     def _why_not_up(self):
         try:
@@ -273,8 +291,7 @@ class Fleet:
             self.run(machine, ['journalctl', '--sync'])
         command = ['journalctl', '--no-pager', '-q', '-o', 'short-monotonic', '-D', f'{self.root(machine)}/var/log/journal']
         command += ['-u', unit] if unit else []
-        return subprocess.run(command + list(arguments), check=True, encoding='utf-8', errors='replace',
-                              stdout=subprocess.PIPE).stdout
+        return subprocess.run(command + list(arguments), encoding='utf-8', errors='replace', stdout=subprocess.PIPE).stdout
 
     # --- VMs, as the host's units
 
@@ -338,6 +355,14 @@ class Fleet:
                 return wait_line(process, pattern, timeout)
             finally:
                 process.kill()
+
+
+def is_sanitized(destdir):
+    for directory, _, names in os.walk(destdir):
+        if 'givc-agent' in names:
+            with open(f'{directory}/givc-agent', 'rb') as f:
+                return b'__asan_init' in f.read()
+    return False
 
 
 class SystemdSignals:

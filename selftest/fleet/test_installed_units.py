@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The units that givc installs: what systemd makes of the daemons, before anything is asked of them."""
+import pytest
+
+import contents
+from miniature import Fleet, HOST
+
+DAEMONS = [('admin-vm', 'givc-admin'), ('admin-vm', 'givc-agent'), ('net-vm', 'givc-agent'), (HOST, 'givc-agent')]
+
+
+@pytest.fixture(params=DAEMONS, ids=lambda pair: f'{pair[1]}@{pair[0]}')
+def daemon(request):
+    return request.param
+
+
+def show(fleet, machine, unit, *properties):
+    shown = fleet.run(machine, ['systemctl', 'show', '-p', ','.join(properties), unit], check=True).stdout
+    values = dict(line.split('=', 1) for line in shown.splitlines())
+    return tuple(values[name] for name in properties)
+
+
+def served_certificate(fleet, machine, port):
+    """Serial number of the certificate that whoever listens there presents."""
+    asked = fleet.run(machine, f'openssl s_client -connect 127.0.0.1:{port} -CAfile /etc/givc/ca-cert.pem -cert /etc/givc/cert.pem '
+                               '-key /etc/givc/key.pem -alpn h2 </dev/null 2>/dev/null | openssl x509 -noout -serial', check=True)
+    return asked.stdout.strip()
+
+
+def test_daemons_are_up_and_nobody_complained(givc, daemon):
+    machine, name = daemon
+    assert show(givc, machine, f'{name}.service', 'ActiveState', 'SubState', 'NRestarts') == ('active', 'running', '0')
+    assert show(givc, machine, f'{name}.socket', 'ActiveState', 'SubState') == ('active', 'running')
+    errors = givc.run(machine, ['journalctl', '-q', '-p', 'err', '-u', f'{name}.service', '-u', f'{name}.socket'], check=True)
+    assert errors.stdout == ''
+
+
+def test_start_to_ready_is_quick(givc, daemon):
+    machine, name = daemon
+    begin, end = show(givc, machine, f'{name}.service', 'ExecMainStartTimestampMonotonic', 'ActiveEnterTimestampMonotonic')
+    assert int(end) - int(begin) < 1_000_000
+
+
+def test_the_admin_is_nobody_and_can_do_nothing(givc):
+    pid = givc.unit('admin-vm', 'givc-admin.service')['MainPID']
+    status = dict(line.split(':', 1) for line in givc.run('admin-vm', ['cat', f'/proc/{pid}/status'], check=True).stdout.splitlines())
+    assert int(status['Uid'].split()[0]) >= 61184  # the range of dynamic users
+    assert [int(status[name], 16) for name in ('CapEff', 'CapPrm', 'CapBnd', 'CapAmb')] == [0, 0, 0, 0]
+    assert int(status['Seccomp']) == 2
+    assert int(status['NoNewPrivs']) == 1
+
+
+def test_reload_serves_the_certificates_of_today(givc, daemon):
+    machine, name = daemon
+    port = 9001 if name == 'givc-admin' else 9000
+    before = served_certificate(givc, machine, port)
+    pid = givc.unit(machine, f'{name}.service')['MainPID']
+    old = {base: givc.certificates[machine][base] for base in ('cert.pem', 'key.pem')}
+    new = givc.authority.certify({machine: givc.addresses[machine]})[machine]
+    try:
+        for base, text in new.items():
+            givc.write_file(machine, f'/etc/givc/{base}', text, 0o600)
+        assert served_certificate(givc, machine, port) == before
+        givc.run(machine, ['systemctl', 'reload', name], check=True)
+        assert served_certificate(givc, machine, port) != before
+        assert givc.unit(machine, f'{name}.service')['MainPID'] == pid
+    finally:
+        for base, text in old.items():
+            givc.write_file(machine, f'/etc/givc/{base}', text, 0o600)
+        givc.run(machine, ['systemctl', 'reload', name], check=True)
+    assert served_certificate(givc, machine, port) == before
+
+
+def test_reload_with_a_missing_key_fails_and_keeps_serving(givc):
+    before = served_certificate(givc, 'admin-vm', 9001)
+    pid = givc.unit('admin-vm', 'givc-admin.service')['MainPID']
+    givc.run('admin-vm', 'mv /etc/givc/key.pem /etc/givc/key.away', check=True)
+    try:
+        assert givc.run('admin-vm', ['systemctl', 'reload', 'givc-admin']).returncode == 1
+    finally:
+        givc.run('admin-vm', 'mv /etc/givc/key.away /etc/givc/key.pem', check=True)
+    assert served_certificate(givc, 'admin-vm', 9001) == before
+    assert givc.unit('admin-vm', 'givc-admin.service')['MainPID'] == pid
+    assert 'key.pem' in givc.journal('admin-vm', 'givc-admin.service')
+
+
+def test_the_door_stays_open_however_often_a_daemon_dies(givc, daemon):
+    machine, name = daemon
+    port = 9001 if name == 'givc-admin' else 9000
+    for _ in range(8):  # a start limit of systemd's default would be reached by 5
+        pid = givc.unit(machine, f'{name}.service')['MainPID']
+        givc.run(machine, ['systemctl', 'kill', '-s', 'KILL', name], check=True)
+        givc.run(machine, ['systemctl', 'restart', name], check=True)
+        assert givc.unit(machine, f'{name}.service')['MainPID'] not in (pid, '0')
+    assert served_certificate(givc, machine, port)
+    assert show(givc, machine, f'{name}.socket', 'ActiveState') == ('active',)
+
+
+def test_a_caller_waits_while_a_daemon_comes_back(givc):
+    """Nobody is refused: the socket is systemd's."""
+    givc.run('admin-vm', ['systemctl', 'kill', '-s', 'KILL', 'givc-admin'], check=True)
+    assert givc.givcctl('query-list', check=True)
+
+
+def test_a_configuration_that_was_mended_is_taken_up(givc):
+    """Also after it has been wrong for long: no start limit is in the way, nobody has to come and reset it."""
+    good = givc.read_file('net-vm', '/etc/givc/agent.json').decode()
+    givc.write_file('net-vm', '/etc/givc/agent.json', '{')
+    try:
+        assert givc.run('net-vm', ['systemctl', 'restart', 'givc-agent.service']).returncode != 0
+
+        def has_failed_often():
+            return int(show(givc, 'net-vm', 'givc-agent.service', 'NRestarts')[0]) >= 2
+        givc.wait_for(has_failed_often, 'net-vm', what='the agent restarts')
+    finally:
+        givc.write_file('net-vm', '/etc/givc/agent.json', good)
+    givc.wait_unit('net-vm', 'givc-agent.service', 'running')
+    assert show(givc, 'net-vm', 'givc-agent.socket', 'ActiveState') == ('active',)
+
+
+def test_the_watchdog_ends_a_daemon_that_hangs(destdir):
+    drop_in = contents.file('/etc/systemd/system/givc-agent.service.d/watchdog.conf', '[Service]\nWatchdogSec=1\n')
+    with Fleet(destdir, guests=['admin-vm', 'net-vm'], files={'net-vm': [drop_in]}) as fleet:
+        unit = fleet.wait_unit('net-vm', 'givc-agent.service', 'running')
+        fleet.run('net-vm', ['kill', '-STOP', unit['MainPID']], check=True)
+
+        def is_another():
+            now = fleet.unit('net-vm', 'givc-agent.service')
+            return now['SubState'] == 'running' and now['MainPID'] != unit['MainPID']
+        fleet.wait_for(is_another, 'net-vm', what='another agent')
+        assert 'Watchdog timeout' in fleet.journal('net-vm', 'givc-agent.service')
+
+
+def test_a_users_manager_runs_the_agent_too(destdir):
+    """In place of the system's: both want the same port. What it controls then is that user's units."""
+    unit = contents.file('/etc/systemd/user/demo-app-vm.service', contents.service('A user\'s', ExecStart='/bin/sleep infinity'))
+    with Fleet(destdir, guests=['admin-vm', 'app-vm'], files={'app-vm': [unit]}) as fleet:
+        fleet.run('app-vm', ['systemctl', 'stop', 'givc-agent.socket', 'givc-agent.service'], check=True)
+        fleet.run('app-vm', ['chown', contents.USER, '/etc/givc/key.pem'], check=True)
+        fleet.run('app-vm', ['systemctl', 'start', f'user@{contents.USER_ID}.service'], check=True)
+        fleet.run('app-vm', ['systemctl', '--user', 'start', 'givc-agent.service'], user=contents.USER, check=True)
+        fleet.wait_registered(['app-vm'])
+        fleet.givcctl('start', 'service', 'demo-app-vm.service', '--vm', 'app-vm', check=True)
+        active = fleet.run('app-vm', ['systemctl', '--user', 'is-active', 'demo-app-vm.service'], user=contents.USER)
+        assert active.stdout == 'active\n'
+        assert fleet.run('app-vm', ['systemctl', 'is-active', 'demo-app-vm.service']).stdout == 'inactive\n'
