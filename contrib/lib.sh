@@ -41,9 +41,8 @@ build() {
         rm -f "$log"
 }
 
-# install_build DIRECTORY: leaves $destdir, where it put everything.
+# install_build DIRECTORY: puts everything below DIRECTORY/destdir.
 install_build() {
-        destdir=$PWD/$1/destdir
-        rm -rf "$destdir"
-        meson install -C "$1" --no-rebuild --quiet --destdir "$destdir"
+        rm -rf "$1/destdir"
+        meson install -C "$1" --no-rebuild --quiet --destdir "$PWD/$1/destdir"
 }
