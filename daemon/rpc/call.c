@@ -12,6 +12,10 @@
 /* Headers and trailers that a handler may add to an answer. */
 #define METADATA_MAX 16
 
+/* Of a status. Peers take 8 KiB of headers and no more (grpcio), or are not even sent it (nghttp2: 64 KiB). */
+#define STATUS_MESSAGE_BYTES (2 * 1024)
+#define STATUS_DETAILS_BYTES (3 * 1024)
+
 /* A peer that does not read its answers gets no new ones past this many bytes waiting on its connection. */
 #define UNREAD_MAX (4 * 1024 * 1024)
 
@@ -176,12 +180,12 @@ static nghttp2_nv *status_trailers(struct rpc_call *call, const struct rpc_statu
         (void) snprintf(code, 4, "%u", (unsigned) status->code);
         nv[n++] = NV("grpc-status", code);
         if (!isempty(status->message)) {
-                message = rpc_status_message_encode(status->message);
+                message = rpc_status_message_encode(status->message, STATUS_MESSAGE_BYTES);
                 copy = message ? arena_strdup(arena, message) : NULL;
                 if (copy)
                         nv[n++] = NV("grpc-message", copy);
         }
-        if (status->n_details > 0) {
+        if (status->n_details > 0 && status->n_details <= STATUS_DETAILS_BYTES) {
                 details = rpc_base64_encode(status->details, status->n_details);
                 copy = details ? arena_strdup(arena, details) : NULL;
                 if (copy)

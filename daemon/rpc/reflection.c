@@ -30,11 +30,11 @@ static int send_response(struct exchange *exchange) {
         return rpc_call_send(exchange->call, &exchange->response.base);
 }
 
-static int send_error(struct exchange *exchange, enum rpc_code code, char *message) {
+static int send_error(struct exchange *exchange, enum rpc_code code, const char *message) {
         Grpc__Reflection__V1__ErrorResponse error = GRPC__REFLECTION__V1__ERROR_RESPONSE__INIT;
 
         error.error_code = code;
-        error.error_message = message;
+        error.error_message = (char *) message;
         exchange->response.message_response_case = RESPONSE(ERROR_RESPONSE);
         exchange->response.error_response = &error;
         return send_response(exchange);
@@ -180,16 +180,12 @@ static void on_half_closed(struct rpc_call *call, _unused_ void *userdata) {
         rpc_call_finish(call, &(struct rpc_status){ .code = RPC_OK, .message = "" });
 }
 
-static void on_gone(_unused_ struct rpc_call *call, _unused_ void *userdata) {
-        /* Nothing is kept for a call. */
-}
-
 static void open_info(struct rpc_call *call, void *userdata) {
+        /* Nothing is kept for a call, so that none needs gone(). */
         static const struct rpc_call_ops ops = {
                 .message = on_message,
                 .half_closed = on_half_closed,
                 .writable = on_writable,
-                .gone = on_gone,
         };
 
         rpc_call_set_ops(call, &ops, userdata);

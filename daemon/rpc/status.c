@@ -43,18 +43,39 @@ static int hex_digit(char c) {
         return -1;
 }
 
-char *rpc_status_message_encode(const char *message) {
+/* How much of message, in whole UTF-8 characters, takes at most max bytes when encoded; *ret_n is how many.
+ */
+static size_t measure(const char *message, size_t max, size_t *ret_n) {
+        size_t whole = 0, n_whole = 0, n = 0, i;
+
+        for (i = 0; message[i]; i++) {
+                unsigned char c = (unsigned char) message[i];
+
+                if ((c & 0xC0) != 0x80) {
+                        whole = i;
+                        n_whole = n;
+                }
+                n += goes_plain(c) ? 1 : 3;
+                if (n > max) {
+                        *ret_n = n_whole;
+                        return whole;
+                }
+        }
+        *ret_n = n;
+        return i;
+}
+
+char *rpc_status_message_encode(const char *message, size_t max) {
         static const char digits[] = "0123456789ABCDEF";
-        size_t n = 0;
+        size_t length, n;
         char *out, *to;
 
-        for (const char *p = message; *p; p++)
-                n += goes_plain((unsigned char) *p) ? 1 : 3;
+        length = measure(message, max, &n);
         out = to = malloc(n + 1);
         if (!out)
                 return NULL;
-        for (const char *p = message; *p; p++) {
-                unsigned char c = (unsigned char) *p;
+        for (size_t i = 0; i < length; i++) {
+                unsigned char c = (unsigned char) message[i];
 
                 if (goes_plain(c)) {
                         *to++ = (char) c;

@@ -37,8 +37,11 @@ struct rpc_status {
 /* "NOT_FOUND"; "UNKNOWN" for a number that is none. */
 const char *rpc_code_name(enum rpc_code code);
 
-/* PROTOCOL-HTTP2 "Status-Message": percent-encoding of all but printable ASCII. On the heap, or NULL (ENOMEM). */
-char *rpc_status_message_encode(const char *message);
+/*
+ * PROTOCOL-HTTP2 "Status-Message": percent-encoding of all but printable ASCII. What would take more than max bytes is
+ * cut short, between characters. On the heap, or NULL (ENOMEM).
+ */
+char *rpc_status_message_encode(const char *message, size_t max);
 /* Its inverse; what is not well-formed is kept as it stands, as the protocol asks. On the heap, or NULL. */
 char *rpc_status_message_decode(const char *text, size_t n);
 

@@ -17,7 +17,7 @@ Test(status, a_number_that_is_no_code_is_unknown) {
 }
 
 static void check_message(const char *message, const char *encoded) {
-        _cleanup_(freep) char *e = rpc_status_message_encode(message);
+        _cleanup_(freep) char *e = rpc_status_message_encode(message, SIZE_MAX);
         _cleanup_(freep) char *d = rpc_status_message_decode(encoded, strlen(encoded));
 
         cr_assert_str_eq(e, encoded);
@@ -30,6 +30,24 @@ Test(status, messages_travel_percent_encoded) {
         check_message("100 %", "100 %25");
         check_message("zwei\nZeilen\t\x7f", "zwei%0AZeilen%09%7F");
         check_message("gr\xc3\xbc\xc3\x9f \xe2\x82\xac", "gr%C3%BC%C3%9F %E2%82%AC");
+}
+
+static void check_cut(const char *message, size_t max, const char *encoded) {
+        _cleanup_(freep) char *e = rpc_status_message_encode(message, max);
+
+        cr_assert_str_eq(e, encoded);
+}
+
+Test(status, long_messages_are_cut_between_characters) {
+        check_cut("abcdef", 6, "abcdef");
+        check_cut("abcdef", 5, "abcde");
+        check_cut("abcdef", 0, "");
+        check_cut("a%b", 3, "a");
+        check_cut("a%b", 4, "a%25");
+        check_cut("x\xe2\x82\xacy", 11, "x%E2%82%ACy");
+        check_cut("x\xe2\x82\xacy", 10, "x%E2%82%AC");
+        check_cut("x\xe2\x82\xacy", 9, "x");
+        check_cut("\x80\x80", 3, "");
 }
 
 static void check_decode(const char *text, const char *message) {

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What tests share: certificates, a server of ours on each kind of address, and channels to it."""
+
+import os
+import subprocess
+
+import grpc
+import pytest
+
+import harness
+import transports
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """A directory with members server, client, expired, and foreign, which another CA has certified."""
+    directory = tmp_path_factory.mktemp("certificates")
+
+    def make(*arguments):
+        subprocess.run([os.environ["MAKE_CERTS"], *arguments], check=True, stdin=subprocess.DEVNULL)
+
+    make(directory, "server=127.0.0.1", "client=127.0.0.1")
+    make("--expired", directory, "expired=127.0.0.1")
+    make("--no-dns", directory, "nameless=127.0.0.1")
+    make(directory / "elsewhere", "server=127.0.0.1", "client=127.0.0.1")
+    return directory
+
+
+@pytest.fixture(params=["tls", "tcp", "unix"])
+def transport(request, certificates, tmp_path):
+    return transports.make(request.param, certificates, tmp_path)
+
+
+@pytest.fixture
+def server(transport):
+    """Ours, with default limits."""
+    with transport.server() as server:
+        yield server
+
+
+@pytest.fixture
+def channel(transport, server):
+    """grpcio's, to our server."""
+    with transport.channel(server.address) as channel:
+        yield channel
+
+
+@pytest.fixture
+def stub(channel):
+    return harness.pb.stub(channel, "echo.Echo")
+
+
+@pytest.fixture
+def plain_server():
+    """Ours, in clear on TCP, for tests that speak raw HTTP/2 to it."""
+    with harness.Server() as server:
+        yield server
+
+
+@pytest.fixture
+def plain_stub(plain_server):
+    """grpcio's, to plain_server: a client that behaves."""
+    with grpc.insecure_channel(f"ipv4:{plain_server.address}", transports.OPTIONS) as channel:
+        yield harness.pb.stub(channel, "echo.Echo")
