@@ -14,6 +14,7 @@ enum http2_drain {
         HTTP2_DRAIN_NONE,
         HTTP2_DRAIN_NOTICE,
         HTTP2_DRAIN_LAST,
+        HTTP2_DRAIN_EMPTY, /* all is said; the socket has yet to take it */
 };
 
 struct http2 {

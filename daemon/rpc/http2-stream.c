@@ -51,7 +51,18 @@ static bool stream_leave(struct http2_stream *stream) {
         return false;
 }
 
-void http2_stream_close(struct http2_stream *stream, uint32_t error) {
+/* Gives the peer back what its bytes took of the connection's window, unless too many of them wait here. */
+static void return_connection_window(struct http2 *h, size_t n) {
+        if (h->held_bytes > h->config.connection_bytes) {
+                h->withheld_window += n;
+                return;
+        }
+        (void) nghttp2_session_consume_connection(h->session, n + h->withheld_window);
+        h->withheld_window = 0;
+}
+
+/* The connection has nothing to do with it any more: it leaves the list and the counts. */
+static void unlink_stream(struct http2_stream *stream) {
         struct http2 *h = stream->connection;
 
         list_remove(&stream->link);
@@ -59,11 +70,38 @@ void http2_stream_close(struct http2_stream *stream, uint32_t error) {
         h->held_bytes -= buffer_length(&stream->held);
         h->out_bytes -= stream->out_bytes;
         (void) nghttp2_session_set_stream_user_data(h->session, stream->id, NULL);
+        if (!h->closed)
+                return_connection_window(h, 0);
+}
+
+/* From here on the stream is freed as soon as no function runs on it any more. */
+static void tell_closed(struct http2_stream *stream, uint32_t error) {
         stream->connection = NULL;
         stream_enter(stream);
         if (stream->ops)
                 stream->ops->closed(stream, error, stream->userdata);
         (void) stream_leave(stream);
+}
+
+void http2_stream_close(struct http2_stream *stream, uint32_t error) {
+        unlink_stream(stream);
+        /* An answer that is here as a whole, but that its owner does not read just now, is still the
+         * owner's. */
+        if (!stream->connection->server && stream->end_received && !stream->end_told && stream->ops) {
+                stream->lingers = true;
+                http2_ref(stream->connection);
+                return;
+        }
+        tell_closed(stream, error);
+}
+
+/* It was read, or nobody wants it any more. */
+static void stop_lingering(struct http2_stream *stream) {
+        struct http2 *h = stream->connection;
+
+        stream->lingers = false;
+        tell_closed(stream, NGHTTP2_NO_ERROR);
+        http2_unref(h);
 }
 
 const char *http2_stream_header(const struct http2_stream *stream, const char *name) {
@@ -75,6 +113,10 @@ const char *http2_stream_header(const struct http2_stream *stream, const char *n
 
 void http2_stream_forget(struct http2_stream *stream) {
         stream->ops = NULL;
+        if (stream->lingers) {
+                stop_lingering(stream);
+                return;
+        }
         /* What still comes is not for anybody. */
         if (stream->reading_off)
                 http2_stream_set_reading(stream, true);
@@ -137,54 +179,43 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         return 0;
 }
 
-/* Gives the peer back what its bytes took of the connection's window, unless too many of them wait here. */
-static void return_connection_window(struct http2 *h, size_t n) {
-        if (h->held_bytes > h->config.connection_bytes) {
-                h->withheld_window += n;
-                return;
-        }
-        (void) nghttp2_session_consume_connection(h->session, n + h->withheld_window);
-        h->withheld_window = 0;
+/* Gives bytes to the owner: how many it took. Between stream_enter() and stream_leave(). */
+static size_t tell_data(struct http2_stream *stream, const uint8_t *data, size_t n) {
+        return stream->ops ? stream->ops->data(stream, data, n, stream->userdata) : n;
 }
 
-/* Gives bytes to the owner; what it does not take is held until it reads again. False: the stream is gone.
- */
-static bool tell_data(struct http2_stream *stream, const uint8_t *data, size_t n) {
-        struct http2 *h = stream->connection;
-        size_t taken = n;
+/* Keeps what the owner does not read now. 0 or -ENOMEM. */
+static int hold_data(struct http2_stream *stream, const uint8_t *data, size_t n) {
+        int r = buffer_append(&stream->held, data, n);
 
-        stream_enter(stream);
-        if (stream->ops)
-                taken = stream->ops->data(stream, data, n, stream->userdata);
-        if (stream->connection) {
-                (void) nghttp2_session_consume_stream(h->session, stream->id, taken);
-                if (taken < n && buffer_append(&stream->held, data + taken, n - taken) < 0)
-                        http2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
-                else
-                        h->held_bytes += n - taken;
-        }
-        return stream_leave(stream);
+        if (r == 0)
+                stream->connection->held_bytes += n;
+        return r;
 }
 
 static int on_data_chunk(nghttp2_session *session, uint8_t flags _unused_, int32_t id, const uint8_t *data,
                 size_t n, void *userdata) {
         struct http2 *h = userdata;
         struct http2_stream *stream = find_stream(session, id);
+        size_t taken = 0;
+        int r = 0;
 
         if (h->closed)
                 return NGHTTP2_ERR_CALLBACK_FAILURE;
-        if (stream && stream->ops && (stream->reading_off || buffer_length(&stream->held) > 0)) {
-                if (buffer_append(&stream->held, data, n) < 0)
-                        return NGHTTP2_ERR_CALLBACK_FAILURE;
-                h->held_bytes += n;
+        if (!stream) {
                 return_connection_window(h, n);
                 return 0;
         }
-
-        return_connection_window(h, n);
-        if (stream)
-                (void) tell_data(stream, data, n);
-        return 0;
+        stream_enter(stream);
+        if (!stream->reading_off && buffer_length(&stream->held) == 0)
+                taken = tell_data(stream, data, n);
+        if (stream->connection) {
+                r = hold_data(stream, data + taken, n - taken);
+                (void) nghttp2_session_consume_stream(session, id, taken);
+                return_connection_window(h, n);
+        }
+        (void) stream_leave(stream);
+        return r < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 /* Tells END_STREAM once everything before it was told. */
@@ -210,20 +241,22 @@ void http2_stream_set_reading(struct http2_stream *stream, bool on) {
         stream_enter(stream);
         stream->held_inside = true;
         while (stream->connection && !stream->reading_off && buffer_length(&stream->held) > 0) {
-                struct buffer held = stream->held;
+                size_t taken = tell_data(stream, (const uint8_t *) buffer_bytes(&stream->held),
+                                buffer_length(&stream->held));
 
-                stream->held = BUFFER_NULL;
-                h->held_bytes -= buffer_length(&held);
-                (void) tell_data(stream, (const uint8_t *) buffer_bytes(&held), buffer_length(&held));
-                buffer_clear(&held);
-                if (stream->connection)
+                if (stream->connection && !stream->lingers) {
+                        h->held_bytes -= taken;
+                        (void) nghttp2_session_consume_stream(h->session, stream->id, taken);
                         return_connection_window(h, 0);
+                }
+                buffer_consume(&stream->held, taken);
         }
         stream->held_inside = false;
-        if (stream_leave(stream)) {
-                http2_want_flush(h);
-                (void) tell_end(stream);
-        }
+        if (!stream_leave(stream))
+                return;
+        http2_want_flush(h);
+        if (tell_end(stream) && stream->lingers && stream->end_told)
+                stop_lingering(stream);
 }
 
 /* Whether a frame moves anything. Those that do not are what floods are made of (RFC 9113, 10.5). */
@@ -348,7 +381,7 @@ static void resume(struct http2_stream *stream) {
 }
 
 int http2_stream_queue(struct http2_stream *stream, struct http2_chunk *chunk) {
-        if (!stream->connection || stream->out_end) {
+        if (!stream->connection || stream->lingers || stream->out_end) {
                 free(chunk);
                 return 0;
         }
@@ -364,7 +397,7 @@ int http2_stream_queue(struct http2_stream *stream, struct http2_chunk *chunk) {
 }
 
 void http2_stream_end(struct http2_stream *stream, const nghttp2_nv *trailers, size_t n) {
-        if (!stream->connection)
+        if (!stream->connection || stream->lingers)
                 return;
         stream->trailers = trailers;
         stream->n_trailers = n;
@@ -499,7 +532,7 @@ int http2_request(struct http2 *h, const nghttp2_nv *headers, size_t n, const st
 }
 
 void http2_stream_reset(struct http2_stream *stream, uint32_t code) {
-        if (!stream->connection)
+        if (!stream->connection || stream->lingers)
                 return;
         (void) nghttp2_submit_rst_stream(stream->connection->session, NGHTTP2_FLAG_NONE, stream->id, code);
         http2_want_flush(stream->connection);

@@ -116,6 +116,30 @@ static int send_frames(struct http2 *h) {
         return r;
 }
 
+static void keepalive_in(struct http2 *h, uint64_t usec) {
+        (void) sd_event_source_set_time_relative(h->keepalive_source, usec);
+        (void) sd_event_source_set_enabled(h->keepalive_source, SD_EVENT_ONESHOT);
+}
+
+/* Ends the connection when both sides have said all. */
+static void end_if_done(struct http2 *h) {
+        if (nghttp2_session_want_write(h->session))
+                return;
+        if (h->draining == HTTP2_DRAIN_LAST && h->n_streams == 0) {
+                h->draining = HTTP2_DRAIN_EMPTY;
+                keepalive_in(h, h->config.keepalive_timeout_usec);
+                bytestream_tell_empty(h->bytes);
+        }
+        if (h->reason)
+                end(h, -EPROTO, h->reason);
+        else if (h->draining == HTTP2_DRAIN_EMPTY) {
+                if (bytestream_pending(h->bytes) == 0)
+                        end(h, 0, "drained");
+        } else if (!nghttp2_session_want_read(h->session))
+                end(h, h->goaway_told ? 0 : -EPROTO,
+                                h->goaway_told ? "the peer has gone away" : "protocol error");
+}
+
 void http2_flush(struct http2 *h) {
         int r;
 
@@ -127,12 +151,8 @@ void http2_flush(struct http2 *h) {
         h->flushing = false;
         if (r < 0)
                 end(h, -ECONNRESET, "the connection takes no more bytes");
-        else if (!h->closed && !nghttp2_session_want_read(h->session) &&
-                        !nghttp2_session_want_write(h->session))
-                end(h, -EPROTO, h->reason ?: "protocol error");
-        else if (!h->closed && h->draining == HTTP2_DRAIN_LAST && h->n_streams == 0 &&
-                        !nghttp2_session_want_write(h->session))
-                end(h, 0, "drained");
+        else if (!h->closed)
+                end_if_done(h);
         http2_unref(h);
 }
 
@@ -151,6 +171,7 @@ void http2_terminate(struct http2 *h, uint32_t code, const char *reason) {
                 return;
         h->reason = strdup(reason);
         (void) nghttp2_session_terminate_session(h->session, code);
+        keepalive_in(h, h->config.keepalive_timeout_usec);
         http2_want_flush(h);
 }
 
@@ -184,6 +205,7 @@ struct http2 *http2_free(struct http2 *h) {
  */
 static void drain_last(struct http2 *h) {
         h->draining = HTTP2_DRAIN_LAST;
+        keepalive_in(h, h->config.keepalive_timeout_usec);
         (void) nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
                         nghttp2_session_get_last_proc_stream_id(h->session), NGHTTP2_NO_ERROR, NULL, 0);
         http2_want_flush(h);
@@ -199,8 +221,7 @@ void http2_drain(struct http2 *h) {
         h->draining = HTTP2_DRAIN_NOTICE;
         (void) nghttp2_submit_shutdown_notice(h->session);
         (void) nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL);
-        (void) sd_event_source_set_time_relative(h->keepalive_source, DRAIN_PING_USEC);
-        (void) sd_event_source_set_enabled(h->keepalive_source, SD_EVENT_ONESHOT);
+        keepalive_in(h, DRAIN_PING_USEC);
         http2_want_flush(h);
 }
 
@@ -212,11 +233,6 @@ void http2_pong(struct http2 *h) {
                 drain_last(h);
 }
 
-static void keepalive_in(struct http2 *h, uint64_t usec) {
-        (void) sd_event_source_set_time_relative(h->keepalive_source, usec);
-        (void) sd_event_source_set_enabled(h->keepalive_source, SD_EVENT_ONESHOT);
-}
-
 /*
  * One timer for the connection's whole life: it looks back at when the last byte came, rather than being set
  * again at each. A guest's clock may have jumped over a night's sleep of its host, so silence alone condemns
@@ -226,10 +242,16 @@ static int on_keepalive(sd_event_source *source _unused_, uint64_t usec _unused_
         struct http2 *h = userdata;
         uint64_t now = now_usec(CLOCK_MONOTONIC), silent = now - MIN(now, h->received_usec);
 
+        if (h->reason || h->draining == HTTP2_DRAIN_EMPTY) {
+                end(h, h->reason ? -EPROTO : -ETIMEDOUT, h->reason ?: "the peer does not read");
+                return 0;
+        }
         if (h->draining == HTTP2_DRAIN_NOTICE) {
                 drain_last(h);
                 return 0;
         }
+        if (h->config.keepalive_usec == 0)
+                return 0;
         if (h->pings > 0 && h->received_usec > h->ping_usec)
                 h->pings = 0;
         if (h->pings == 0 && silent < h->config.keepalive_usec) {

@@ -45,6 +45,7 @@ struct http2_stream {
         struct buffer held; /* received while reading is off */
         bool held_inside;   /* being given out */
         bool reading_off, end_received, end_told;
+        bool lingers; /* closed on the wire, whole, and not yet read: no longer in the connection's list */
 
         /* outgoing */
         struct http2_chunk *out_first, **out_last;
@@ -69,7 +70,10 @@ struct http2_stream_ops {
         void (*end)(struct http2_stream *stream, void *userdata);
         /* Less than HTTP2_STREAM_LOW is queued, after http2_stream_queue() had returned 1. */
         void (*writable)(struct http2_stream *stream, void *userdata);
-        /* Last: ended on both sides (NGHTTP2_NO_ERROR), reset by either, or lost with its connection. */
+        /*
+         * Last: ended on both sides (NGHTTP2_NO_ERROR), reset by either, or lost with its connection. An
+         * answer that has come in whole is given out first, even when its connection is lost meanwhile.
+         */
         void (*closed)(struct http2_stream *stream, uint32_t error, void *userdata);
 };
 
@@ -140,7 +144,10 @@ int http2_stream_respond(struct http2_stream *stream, const nghttp2_nv *headers,
  */
 void http2_stream_end(struct http2_stream *stream, const nghttp2_nv *trailers, size_t n);
 void http2_stream_reset(struct http2_stream *stream, uint32_t code);
-/* While off, data() and end() are not called, and flow control stops the peer. */
+/*
+ * While off, data() and end() are not called, and flow control stops the peer. Turning it on may call them,
+ * and closed(), before it returns.
+ */
 void http2_stream_set_reading(struct http2_stream *stream, bool on);
 /* No callback any more; the stream lives on until it is sent or reset. */
 void http2_stream_forget(struct http2_stream *stream);
