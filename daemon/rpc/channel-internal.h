@@ -26,12 +26,13 @@ struct rpc_channel {
         struct list connections;
         struct channel_connection *current; /* connecting or ready; NULL while failed */
         struct list waiting;                /* calls for which there is no connection yet */
+        struct list running;                /* calls that have a stream */
         struct list deferred;               /* calls whose failure is told at the next turn of the loop */
 };
 
 struct rpc_client_call {
         struct rpc_channel *channel;
-        struct list link;            /* in channel->waiting or channel->deferred, else in none */
+        struct list link;            /* in channel->waiting, running or deferred; else in none */
         struct http2_stream *stream; /* NULL before and after */
         const ProtobufCMethodDescriptor *method;
         char *path;

@@ -83,8 +83,7 @@ static void fail_waiting(struct rpc_channel *channel) {
                         client_call_fail_later(call, RPC_UNAVAILABLE, rpc_channel_reason(channel));
 }
 
-static void connection_lost(struct rpc_channel *channel, const char *reason) {
-        set_reason(channel, reason);
+static void connection_lost(struct rpc_channel *channel) {
         if (!channel->once)
                 connect_later(channel);
         fail_waiting(channel);
@@ -114,7 +113,8 @@ static void on_goaway(struct http2 *http2, void *userdata) {
         channel->current = NULL;
         /* Ends by itself when its last call has. */
         http2_drain(http2);
-        connection_lost(channel, "the server is going away");
+        set_reason(channel, "the server is going away");
+        connection_lost(channel);
 }
 
 static void on_closed(struct http2 *http2 _unused_, int error _unused_, const char *reason, void *userdata) {
@@ -122,9 +122,12 @@ static void on_closed(struct http2 *http2 _unused_, int error _unused_, const ch
         struct rpc_channel *channel = channel_ref(connection->channel);
         bool current = channel->current == connection;
 
+        /* The reason may be the connection's. */
+        if (current)
+                set_reason(channel, reason);
         connection_free(connection);
         if (current && !channel->freed)
-                connection_lost(channel, reason);
+                connection_lost(channel);
         channel_unref(channel);
 }
 
@@ -162,7 +165,8 @@ static void channel_connect(struct rpc_channel *channel) {
                         channel->server_name, &config);
         if (r < 0) {
                 connection_free(connection);
-                connection_lost(channel, strerror(-r));
+                set_reason(channel, strerror(-r));
+                connection_lost(channel);
         }
 }
 
@@ -210,6 +214,7 @@ int rpc_channel_new(struct rpc_channel **ret, sd_event *event, const struct rpc_
         };
         list_init(&channel->connections);
         list_init(&channel->waiting);
+        list_init(&channel->running);
         list_init(&channel->deferred);
         channel->backoff_usec = channel->backoff_min_usec;
         channel->authority = config->server_name ? strdup(config->server_name)
@@ -228,19 +233,24 @@ int rpc_channel_new(struct rpc_channel **ret, sd_event *event, const struct rpc_
         return 0;
 }
 
+static void cancel_calls(struct list *calls) {
+        struct rpc_client_call *call;
+
+        while ((call = LIST_FIRST(calls, struct rpc_client_call, link)))
+                client_call_fail(call, RPC_CANCELLED, "the channel is closed");
+}
+
 struct rpc_channel *rpc_channel_free(struct rpc_channel *channel) {
         struct channel_connection *connection;
-        struct rpc_client_call *call;
 
         if (!channel)
                 return NULL;
         channel->freed = true;
         channel->state_changed = NULL;
         (void) sd_event_source_set_enabled(channel->retry_source, SD_EVENT_OFF);
-        while ((call = LIST_FIRST(&channel->waiting, struct rpc_client_call, link)))
-                client_call_fail(call, RPC_CANCELLED, "the channel is closed");
-        while ((call = LIST_FIRST(&channel->deferred, struct rpc_client_call, link)))
-                client_call_fail(call, RPC_CANCELLED, "the channel is closed");
+        cancel_calls(&channel->waiting);
+        cancel_calls(&channel->running);
+        cancel_calls(&channel->deferred);
         while ((connection = LIST_FIRST(&channel->connections, struct channel_connection, link)))
                 connection_free(connection);
         return channel_unref(channel);

@@ -69,7 +69,8 @@ struct rpc_client_options {
 
 /*
  * Opens a call of the named method of a service. *ret is valid until finished() returns or rpc_client_cancel(). Failures
- * that are known at once are told by finished(), later. Returns 0, -EINVAL (no such method), -ENOMEM.
+ * that are known at once are told by finished(), later. Returns 0, -EINVAL (no such method), -ENOMEM, -ECANCELED (the
+ * channel is being freed).
  */
 int rpc_channel_call(struct rpc_channel *channel, const ProtobufCServiceDescriptor *service, const char *method,
         const struct rpc_client_options *options, const struct rpc_client_ops *ops, void *userdata,
@@ -81,6 +82,7 @@ int rpc_client_send(struct rpc_client_call *call, const ProtobufCMessage *messag
 void rpc_client_half_close(struct rpc_client_call *call);
 /* Abandons the call and frees it: RST_STREAM(CANCEL); no callback follows. Returns NULL. */
 struct rpc_client_call *rpc_client_cancel(struct rpc_client_call *call);
+/* Turning it on may tell message() and finished() before it returns. */
 void rpc_client_set_reading(struct rpc_client_call *call, bool on);
 size_t rpc_client_queued(const struct rpc_client_call *call);
 /* A header or trailer of the answer's, or NULL; valid in finished() and, for headers, from the first message on. */

@@ -62,9 +62,11 @@ static void detach(struct rpc_client_call *call) {
 
         if (!stream)
                 return;
-        http2_stream_forget(stream);
         if (!stream->end_received || !stream->out_end)
                 http2_stream_reset(stream, NGHTTP2_CANCEL);
+        http2_stream_forget(stream);
+        /* Its budget is the connection's, which may be gone before the call is. */
+        message_reader_clear(&call->reader);
 }
 
 /* ---- the end ---- */
@@ -296,18 +298,12 @@ static void on_writable(struct http2_stream *stream _unused_, void *userdata) {
         (void) call_leave(call);
 }
 
-static void on_closed(struct http2_stream *stream, uint32_t error, void *userdata) {
+static void on_closed(struct http2_stream *stream _unused_, uint32_t error, void *userdata) {
         struct rpc_client_call *call = userdata;
         _cleanup_(freep) char *message = NULL;
 
-        /* A server may reset after its trailers; what they say counts. */
-        if (stream->end_received && http2_stream_header(stream, "grpc-status") && finish_by_trailers(call))
-                return;
         call->stream = NULL;
-        if (call->channel->freed) {
-                client_call_fail(call, RPC_CANCELLED, "the channel is closed");
-                return;
-        }
+        message_reader_clear(&call->reader);
         if (error != HTTP2_STREAM_LOST)
                 message = text_printf("The server reset the stream: %s", nghttp2_http2_strerror(error));
         client_call_fail(call, code_of_http2(error), message ?: "The connection was lost");
@@ -359,6 +355,7 @@ void client_call_begin(struct rpc_client_call *call, struct http2 *http2) {
                                 r == -ENOMEM ? "Out of memory" : "The server is going away");
                 return;
         }
+        list_append(&call->channel->running, &call->link);
         message_reader_init(&call->reader, call->channel->message_bytes, http2_budget(http2));
         if (call->reading_off)
                 http2_stream_set_reading(call->stream, false);
@@ -406,6 +403,8 @@ static int call_new(struct rpc_client_call **ret, struct rpc_channel *channel,
         descriptor = protobuf_c_service_descriptor_get_method_by_name(service, method);
         if (!descriptor)
                 return -EINVAL;
+        if (channel->freed)
+                return -ECANCELED;
         call = calloc(1, sizeof(*call));
         if (!call)
                 return -ENOMEM;

@@ -23,6 +23,7 @@ static void reader_reset(struct message_reader *reader) {
 void message_reader_clear(struct message_reader *reader) {
         if (reader->budget)
                 reader_reset(reader);
+        reader->budget = NULL;
 }
 
 static int reader_begin(struct message_reader *reader) {

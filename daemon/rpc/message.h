@@ -30,6 +30,7 @@ struct message_reader {
 };
 
 void message_reader_init(struct message_reader *reader, size_t limit, struct message_budget *budget);
+/* Gives back what it holds and what it was charged, and forgets the budget; harmless when repeated. */
 void message_reader_clear(struct message_reader *reader);
 
 /*
