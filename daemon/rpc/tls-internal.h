@@ -43,7 +43,7 @@ struct tls_aes {
         } keys[2];
 };
 
-#if TLS_AES_GCRYPT
+#ifdef TLS_AES_GCRYPT
 /* What to give to wolfSSL_CTX_SetDevId(); the same each time. A negative errno where libgcrypt cannot be
  * used. */
 int tls_aes_device(void);

@@ -8,6 +8,7 @@
 
 #include <wolfssl/options.h>
 
+#include <wolfssl/openssl/evp.h>
 #include <wolfssl/ssl.h>
 
 /* Largest PEM file: a chain of a few certificates, a CA bundle of some. */
@@ -120,8 +121,6 @@ static int load_files(WOLFSSL_CTX *ctx, const struct pem_files *files, char **re
                         ctx, (const uint8_t *) files->key.data, (long) files->key.n, WOLFSSL_FILETYPE_PEM);
         if (r != WOLFSSL_SUCCESS)
                 return fail_wolfssl(ret_error, files->key.path, "no usable private key in PEM", r);
-        if (wolfSSL_CTX_check_private_key(ctx) != WOLFSSL_SUCCESS)
-                return fail(ret_error, -EBADMSG, files->key.path, "is not the key of the certificate");
         return 0;
 }
 
@@ -140,7 +139,7 @@ static int set_policy(WOLFSSL_CTX *ctx, bool server) {
 
 /* Whose AES it is: see tls-aes.c. */
 static int set_device(WOLFSSL_CTX *ctx) {
-#if TLS_AES_GCRYPT
+#ifdef TLS_AES_GCRYPT
         int device = tls_aes_device();
 
         if (device < 0)
@@ -158,14 +157,15 @@ static int new_side(WOLFSSL_CTX **ret, bool server, const struct pem_files *file
         ctx = wolfSSL_CTX_new(server ? wolfTLSv1_3_server_method() : wolfTLSv1_3_client_method());
         if (!ctx)
                 return -ENOMEM;
-        r = set_device(ctx);
-        if (r == 0)
+        /* The device last: keys that are loaded after it are taken for the device's own, and not checked. */
+        r = load_files(ctx, files, ret_error);
+        if (r == 0) {
                 r = set_policy(ctx, server);
-        if (r < 0)
-                r = fail(ret_error, r, "wolfSSL",
-                                "lacks what is needed here: TLS 1.3, X25519, P-256, AES-GCM");
-        else
-                r = load_files(ctx, files, ret_error);
+                if (r == 0)
+                        r = set_device(ctx);
+                if (r < 0)
+                        r = fail(ret_error, r, "wolfSSL", "lacks TLS 1.3, X25519, P-256 or AES-GCM");
+        }
         if (r < 0) {
                 wolfSSL_CTX_free(ctx);
                 return r;
@@ -182,22 +182,78 @@ static void warn_of_dates(WOLFSSL_X509 *x509, const char *path) {
                 log_warning("%s: our certificate has expired: peers will refuse it.", path);
 }
 
-static int read_identity(struct tls_identity *ret, const struct pem *pem, char **ret_error) {
+static int read_identity(struct tls_identity *ret, WOLFSSL_X509 *x509, const char *path, char **ret_error) {
         const uint8_t *der;
-        WOLFSSL_X509 *x509;
         int n, r;
 
-        x509 = wolfSSL_X509_load_certificate_buffer(
-                        (const uint8_t *) pem->data, (int) pem->n, WOLFSSL_FILETYPE_PEM);
-        if (!x509)
-                return fail(ret_error, -EBADMSG, pem->path, "no usable certificate in PEM");
         der = wolfSSL_X509_get_der(x509, &n);
         r = der && n > 0 ? tls_identity_from_der(ret, der, (size_t) n) : -EBADMSG;
+        return r == -EBADMSG ? fail(ret_error, r, path, "the names in the certificate cannot be read") : r;
+}
+
+/*
+ * Whether what one has signed the other verifies. wolfSSL_CTX_check_private_key() of 5.5.4 says yes to any
+ * two keys of the same elliptic curve.
+ */
+static bool is_pair(WOLFSSL_EVP_PKEY *public, WOLFSSL_EVP_PKEY *private) {
+        static const char text[] = "Do these belong together?";
+        WOLFSSL_EVP_MD_CTX *signing = wolfSSL_EVP_MD_CTX_new(), *verifying = wolfSSL_EVP_MD_CTX_new();
+        uint8_t signature[1024];
+        size_t n = sizeof(signature);
+        bool pair;
+
+        pair = signing && verifying && public && private &&
+                        wolfSSL_EVP_PKEY_size(private) <= (int) sizeof(signature) &&
+                        wolfSSL_EVP_DigestSignInit(signing, NULL, wolfSSL_EVP_sha256(), NULL, private) ==
+                                        WOLFSSL_SUCCESS &&
+                        wolfSSL_EVP_DigestSignUpdate(signing, text, sizeof(text)) == WOLFSSL_SUCCESS &&
+                        wolfSSL_EVP_DigestSignFinal(signing, signature, &n) == WOLFSSL_SUCCESS &&
+                        wolfSSL_EVP_DigestVerifyInit(verifying, NULL, wolfSSL_EVP_sha256(), NULL, public) ==
+                                        WOLFSSL_SUCCESS &&
+                        wolfSSL_EVP_DigestVerifyUpdate(verifying, text, sizeof(text)) == WOLFSSL_SUCCESS &&
+                        wolfSSL_EVP_DigestVerifyFinal(verifying, signature, n) == WOLFSSL_SUCCESS;
+        wolfSSL_EVP_MD_CTX_free(signing);
+        wolfSSL_EVP_MD_CTX_free(verifying);
+        return pair;
+}
+
+static int check_key(WOLFSSL_X509 *x509, const struct pem *key, char **ret_error) {
+        WOLFSSL_EVP_PKEY *public, *private;
+        WOLFSSL_BIO *bio;
+        bool pair;
+
+        bio = wolfSSL_BIO_new_mem_buf(key->data, (int) key->n);
+        private = bio ? wolfSSL_PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+        public = wolfSSL_X509_get_pubkey(x509);
+        pair = is_pair(public, private);
+        wolfSSL_EVP_PKEY_free(public);
+        wolfSSL_EVP_PKEY_free(private);
+        wolfSSL_BIO_free(bio);
+        return pair ? 0 : fail(ret_error, -EBADMSG, key->path, "is not the key of the certificate");
+}
+
+static int load_wolfssl(struct tls_context *context, const struct pem_files *files, char **ret_error) {
+        WOLFSSL_X509 *x509;
+        int r;
+
+        r = new_side(&context->server, true, files, ret_error);
+        if (r < 0)
+                return r;
+        r = new_side(&context->client, false, files, ret_error);
+        if (r < 0)
+                return r;
+
+        x509 = wolfSSL_X509_load_certificate_buffer((const uint8_t *) files->certificate.data,
+                        (int) files->certificate.n, WOLFSSL_FILETYPE_PEM);
+        if (!x509)
+                return fail(ret_error, -EBADMSG, files->certificate.path, "no usable certificate in PEM");
+        r = check_key(x509, &files->key, ret_error);
         if (r == 0)
-                warn_of_dates(x509, pem->path);
+                r = read_identity(&context->identity, x509, files->certificate.path, ret_error);
+        if (r == 0)
+                warn_of_dates(x509, files->certificate.path);
         wolfSSL_X509_free(x509);
-        return r == -EBADMSG ? fail(ret_error, r, pem->path, "the names in the certificate cannot be read")
-                             : r;
+        return r;
 }
 
 static int load(struct tls_context *context, struct pem_files *files, const char *ca_path,
@@ -213,13 +269,7 @@ static int load(struct tls_context *context, struct pem_files *files, const char
         r = read_key(&files->key, key_path, ret_error);
         if (r < 0)
                 return r;
-        r = read_identity(&context->identity, &files->certificate, ret_error);
-        if (r < 0)
-                return r;
-        r = new_side(&context->server, true, files, ret_error);
-        if (r < 0)
-                return r;
-        return new_side(&context->client, false, files, ret_error);
+        return load_wolfssl(context, files, ret_error);
 }
 
 int tls_context_new(struct tls_context **ret, const char *ca_path, const char *cert_path,
