@@ -36,6 +36,9 @@ int unit_error_from_bus(const sd_bus_error *error) {
         for (size_t i = 0; i < ELEMENTSOF(known); i++)
                 if (sd_bus_error_has_name(error, known[i].name))
                         return known[i].error;
+        /* systemd is not on the bus, and its D-Bus service file leads nowhere. */
+        if (startswith(error->name, DBUS "Spawn."))
+                return -ENOTCONN;
         /* System.Error.ENOMEM and the like are for systemd to act on, not for our callers. */
         return -EREMOTEIO;
 }

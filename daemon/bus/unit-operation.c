@@ -89,6 +89,12 @@ static void set_error(struct unit_operation *operation, int error, const char *m
         operation->message = strdup(strempty(message));
 }
 
+static void set_bus_error(struct unit_operation *operation, const sd_bus_error *error) {
+        int r = unit_error_from_bus(error);
+
+        set_error(operation, r, r == -ENOTCONN ? "There is no connection to systemd" : error->message);
+}
+
 /* The last thing that a callback does: units may be gone afterwards. */
 static void finish(struct unit_operation *operation, const struct unit_state *state) {
         detach(operation);
@@ -161,7 +167,7 @@ static void on_read(const sd_bus_error *error, void *userdata) {
         if (error) {
                 /* What went wrong first is the better reason. */
                 if (operation->error == 0)
-                        set_error(operation, unit_error_from_bus(error), error->message);
+                        set_bus_error(operation, error);
                 finish(operation, NULL);
                 return;
         }
@@ -325,7 +331,7 @@ static void take_call_error(struct unit_operation *operation, sd_bus_message *m)
                 read_state(operation);
                 return;
         }
-        set_error(operation, unit_error_from_bus(error), error->message);
+        set_bus_error(operation, error);
         if (operation->error == -ENOENT && !verb_makes_job(operation->verb)) {
                 read_state(operation);
                 return;
