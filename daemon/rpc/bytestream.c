@@ -368,6 +368,7 @@ static int attach(struct bytestream *stream, struct tls_context *tls, const char
                 r = tls_session_new(&stream->session, tls, stream->fd, &stream->output, server_name);
                 if (r < 0)
                         return r;
+                tls_context_handshake_begins(tls, stream->event);
         }
         r = sd_event_add_io(stream->event, &stream->io, stream->fd, EPOLLIN, on_io, stream);
         if (r < 0)

@@ -4,15 +4,20 @@
 #include "tls-internal.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/stat.h>
 
 #include <wolfssl/options.h>
 
 #include <wolfssl/openssl/evp.h>
 #include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/ecc.h>
 
 /* Largest PEM file: a chain of a few certificates, a CA bundle of some. */
 #define PEM_MAX ((size_t) 256 * 1024)
+
+/* Without a handshake for this long, none is expected soon. */
+#define REST_USEC (3 * USEC_PER_SEC)
 
 /*
  * As server ours decides: AES-128-GCM first, which is quickest here and strong enough for what P-256
@@ -26,6 +31,7 @@ struct tls_context {
         WOLFSSL_CTX *server, *client;
         struct tls_identity identity;
         struct tls_scratch *scratch; /* NULL until the first session */
+        sd_event_source *rest_source;
 };
 
 /* The three files, read. */
@@ -307,6 +313,7 @@ struct tls_context *tls_context_ref(struct tls_context *context) {
 struct tls_context *tls_context_unref(struct tls_context *context) {
         if (!context || --context->n_ref > 0)
                 return NULL;
+        sd_event_source_disable_unref(context->rest_source);
         wolfSSL_CTX_free(context->server);
         wolfSSL_CTX_free(context->client);
         tls_identity_clear(&context->identity);
@@ -330,4 +337,20 @@ struct tls_scratch *tls_context_scratch(struct tls_context *context) {
         if (!context->scratch)
                 context->scratch = calloc(1, sizeof(struct tls_scratch));
         return context->scratch;
+}
+
+static int on_rest(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata _unused_) {
+        wc_ecc_fp_free();
+        (void) malloc_trim(0);
+        return 0;
+}
+
+void tls_context_handshake_begins(struct tls_context *context, sd_event *event) {
+        if (!context->rest_source) {
+                (void) sd_event_add_time_relative(
+                                event, &context->rest_source, CLOCK_MONOTONIC, REST_USEC, USEC_PER_SEC, on_rest, NULL);
+                return;
+        }
+        (void) sd_event_source_set_time_relative(context->rest_source, REST_USEC);
+        (void) sd_event_source_set_enabled(context->rest_source, SD_EVENT_ONESHOT);
 }
