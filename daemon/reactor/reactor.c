@@ -3,7 +3,6 @@
 
 #include "handover.h"
 #include "log.h"
-#include "text.h"
 
 #include <inttypes.h>
 #include <signal.h>

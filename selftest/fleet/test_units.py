@@ -39,14 +39,14 @@ def fleet(destdir):
 
 
 class Driver:
-    def __init__(self, fleet, machine, directory):
+    def __init__(self, fleet, machine, directory, arguments=(), env=None):
         self._fleet, self._machine = fleet, machine
         self._errors = directory / 'stderr'
         self._operations = 0
         self._buffer = b''
         self._waiting = []
         with open(self._errors, 'wb') as errors:
-            self.process = fleet.popen(machine, [DRIVER], stdin=-1, stdout=-1, stderr=errors, encoding=None)
+            self.process = fleet.popen(machine, [DRIVER, *arguments], env=env, stdin=-1, stdout=-1, stderr=errors, encoding=None)
 
     def systemctl(self, *arguments):
         self._fleet.run(self._machine, ['systemctl', *arguments], check=True)
@@ -129,8 +129,8 @@ class Driver:
 
 
 @contextlib.contextmanager
-def driving(fleet, machine, directory):
-    driver = Driver(fleet, machine, directory)
+def driving(fleet, machine, directory, **options):
+    driver = Driver(fleet, machine, directory, **options)
     try:
         assert driver.next() == {'bus': 'connected'}
         yield driver
@@ -292,6 +292,23 @@ def test_a_whole_machine(fleet, tmp_path):
         assert driver.do('thaw', unit)['freezer'] == 'running'
         driver.changes(unit, freezer='running')
     assert fleet.unit(VM, 'multi-user.target')['ActiveState'] == 'active'
+
+
+def test_the_manager_of_a_user(fleet, tmp_path):
+    env = {'XDG_RUNTIME_DIR': '/run/user0', 'DBUS_SESSION_BUS_ADDRESS': 'unix:path=/run/user0/bus'}
+    fleet.run(VM, ['systemd-run', '--quiet', '--unit=demo-user.service', '--property=Type=notify', '--property=Delegate=yes',
+                   '--property=RuntimeDirectory=user0', '--setenv=XDG_RUNTIME_DIR=/run/user0', '--setenv=HOME=/root',
+                   '/usr/lib/systemd/systemd', '--user'], check=True)
+    with driving(fleet, VM, tmp_path, arguments=['--user'], env=env) as driver:
+        driver.follow('demo-run.service')
+        fleet.run(VM, ['systemd-run', '--user', '--quiet', '--unit=demo-run.service', '--description=Run', 'sleep', 'infinity'],
+                  check=True, env=env)
+        driver.changes('demo-run.service', active='active', description='Run')
+        assert driver.do('freeze', 'demo-run.service')['freezer'] == 'frozen'
+        driver.changes('demo-run.service', freezer='frozen')
+        assert driver.do('stop', 'demo-run.service')['active'] == 'inactive'
+        driver.changes('demo-run.service', final=True)
+    fleet.run(VM, ['systemctl', 'stop', 'demo-user.service'], check=True)
 
 
 # --- operations
