@@ -6,7 +6,9 @@
 /* One for each subject that speaks D-Bus (units, locale, time, network, our own object, …). */
 #define LISTENERS_MAX 16
 
-/* A bus that restarts is back within a few 100 ms; one that is broken must not cost more than a try in 10 s.
+/*
+ * A bus that restarts is back within a few 100 ms; one that is broken must not cost more than a try in 10
+ * s.
  */
 #define REJOIN_MIN_USEC (100 * USEC_PER_MSEC)
 #define REJOIN_MAX_USEC (10 * USEC_PER_SEC)
@@ -48,8 +50,10 @@ static int on_rejoin(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-/* Doubles up to the maximum, then takes half to all of it by chance: a fleet's agents must not knock in
- * step. */
+/*
+ * Doubles up to the maximum, then takes half to all of it by chance: a fleet's agents must not knock in
+ * step.
+ */
 static uint64_t next_delay(struct bus *bus) {
         bus->delay_usec = MIN(MAX(bus->delay_usec * 2, REJOIN_MIN_USEC), REJOIN_MAX_USEC);
         return bus->delay_usec / 2 + arc4random_uniform((uint32_t) (bus->delay_usec / 2));
@@ -187,7 +191,9 @@ void bus_start(struct bus *bus) {
 }
 
 sd_bus *bus_connection(struct bus *bus) {
-        /* While sd-bus winds a dead connection up, calls under way hear of it before on_disconnected() does.
+        /*
+         * While sd-bus winds a dead connection up, calls under way hear of it before on_disconnected()
+         * does.
          */
         return bus->joined && sd_bus_is_open(bus->connection) > 0 ? bus->connection : NULL;
 }

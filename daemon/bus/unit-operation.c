@@ -15,8 +15,10 @@
  */
 #define OPERATIONS_MAX 40
 
-/* For systemd to accept a job, or to send a signal, or for the kernel to freeze all processes. Not for a
- * job. */
+/*
+ * For systemd to accept a job, or to send a signal, or for the kernel to freeze all processes. Not for a
+ * job.
+ */
 #define CALL_TIMEOUT_USEC (30 * USEC_PER_SEC)
 
 /*
@@ -107,7 +109,9 @@ static int on_later(sd_event_source *source, void *userdata) {
         return 0;
 }
 
-/* Where a step cannot even be begun: its caller may be the user, who must have the operation before it ends.
+/*
+ * Where a step cannot even be begun: its caller may be the user, who must have the operation before it
+ * ends.
  */
 static void fail_later(struct unit_operation *operation, int error, const char *message) {
         int r;

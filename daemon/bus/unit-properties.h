@@ -21,7 +21,7 @@ struct unit_properties {
         bool job; /* one is queued or running */
         uint8_t invocation[16];
 
-        bool changed;      /* something that a unit_state shows, other than job; the owner resets these two */
+        bool changed; /* something that a unit_state shows, other than job; the owner resets these two */
         bool invoked_anew; /* the unit was started: control group and description may be others */
 };
 
@@ -29,7 +29,9 @@ struct unit_properties {
 int unit_properties_init(struct unit_properties *p, const char *name);
 void unit_properties_clear(struct unit_properties *p);
 
-/* Takes in what is at the message's read position, an a{sv}. 0, or a negative errno: then only a part is in.
+/*
+ * Takes in what is at the message's read position, an a{sv}. 0, or a negative errno: then only a part is
+ * in.
  */
 int unit_properties_update(struct unit_properties *p, sd_bus_message *m);
 /* systemd does not know it, or no longer. 0 or -ENOMEM. */
@@ -46,7 +48,8 @@ bool unit_properties_is_down(const struct unit_properties *p);
  */
 void unit_properties_view(const struct unit_properties *p, int frozen, struct unit_state *ret);
 
-/* The interface of the unit's type, or NULL for a type that has no control group (target, timer, path, …).
+/*
+ * The interface of the unit's type, or NULL for a type that has no control group (target, timer, path, …).
  */
 const char *unit_type_interface(const char *name);
 

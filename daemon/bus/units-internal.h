@@ -26,8 +26,10 @@ struct units {
 /* A name that can be followed and operated on: not a template's. */
 bool unit_name_is_usable(const char *name);
 
-/* An operation has just read this: if the unit is followed, and that is news, it is read as well (and told,
- * later). */
+/*
+ * An operation has just read this: if the unit is followed, and that is news, it is read as well (and told,
+ * later).
+ */
 void units_compare(struct units *units, const struct unit_properties *seen);
 
 /* Nobody is told. */

@@ -6,10 +6,14 @@
 #include "text.h"
 #include "unit-reader.h"
 
-/* One match rule each; dbus-daemon lets a connection to the system bus have 512
- * (max_match_rules_per_connection). */
+/*
+ * One match rule each; dbus-daemon lets a connection to the system bus have 512
+ * (max_match_rules_per_connection).
+ */
 #define FOLLOWED_MAX 400
-/* Two calls each; dbus-daemon lets a connection to the system bus wait for 128 (max_replies_per_connection).
+/*
+ * Two calls each; dbus-daemon lets a connection to the system bus wait for 128
+ * (max_replies_per_connection).
  */
 #define READING_MAX 16
 
@@ -169,7 +173,9 @@ static void follow_signals(struct unit *unit) {
         unit->signals_of = strdup(unit->properties.id);
         r = unit->signals_of ? sd_bus_path_encode(SYSTEMD_UNIT_PREFIX, unit->signals_of, &path) : -ENOMEM;
         if (r >= 0 && connection)
-                /* Should the bus daemon refuse the rule, sd-bus closes the connection, and all begins again.
+                /*
+                 * Should the bus daemon refuse the rule, sd-bus closes the connection, and all begins
+                 * again.
                  */
                 r = sd_bus_match_signal_async(connection, &unit->signals, SYSTEMD_NAME, path,
                                 "org.freedesktop.DBus.Properties", "PropertiesChanged", on_signal, NULL,
@@ -246,8 +252,10 @@ static int on_reloading(sd_bus_message *m, void *userdata, sd_bus_error *ret_err
 static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         const sd_bus_error *error = sd_bus_message_get_error(m);
 
-        /* After a restart of systemd's bus connection this is asked again, and may come too late or too
-         * early. */
+        /*
+         * After a restart of systemd's bus connection this is asked again, and may come too late or too
+         * early.
+         */
         if (error && !sd_bus_error_has_name(error, SYSTEMD_NAME ".AlreadySubscribed"))
                 log_debug("systemd does not send signals yet: %s", error->message);
         return 0;
@@ -263,8 +271,10 @@ static void subscribe(struct units *units) {
                 log_error_errno(r, "Cannot subscribe to systemd's signals");
 }
 
-/* NameOwnerChanged(name, old owner, new owner): systemd has executed itself anew, or has connected to this
- * bus again. */
+/*
+ * NameOwnerChanged(name, old owner, new owner): systemd has executed itself anew, or has connected to this
+ * bus again.
+ */
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
         struct units *units = userdata;
         const char *new_owner;

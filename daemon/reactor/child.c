@@ -81,8 +81,10 @@ static int spawn_with_streams(pid_t *ret, const struct child_spec *spec, const i
         _cleanup_(attributes_destroyp) posix_spawnattr_t attributes = {};
         int r;
 
-        /* Neither allocates, nor fails, in glibc; what they are initialised to is as valid to destroy as
-         * zeros. */
+        /*
+         * Neither allocates, nor fails, in glibc; what they are initialised to is as valid to destroy as
+         * zeros.
+         */
         posix_spawn_file_actions_init(&actions);
         posix_spawnattr_init(&attributes);
 
@@ -112,7 +114,8 @@ static int on_exited(sd_event_source *source, const siginfo_t *si, void *userdat
 
         /* sd-event reaps the zombie once this has returned. */
         if (!child) {
-                /* Freed while it ran: now the loop's reference to the source goes, and with it the source. */
+                /* Freed while it ran: now the loop's reference to the source goes, and with it the source.
+                 */
                 (void) sd_event_source_set_floating(source, false);
                 return 0;
         }

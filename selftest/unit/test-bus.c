@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 
-/* A bus that is slow to come, or never does. Losing one and coming back: test-units.c, and
- * selftest/fleet/test_units.py. */
+/*
+ * A bus that is slow to come, or never does. Losing one and coming back: test-units.c, and
+ * selftest/fleet/test_units.py.
+ */
 #include "bus.h"
 #include "child.h"
 

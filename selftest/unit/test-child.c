@@ -125,7 +125,8 @@ Test(child, has_only_what_it_was_given) {
 }
 
 Test(child, signals_are_as_at_boot) {
-        /* But for the two that glibc keeps for itself (32 and 33): posix_spawn() ignores them in the child.
+        /*
+         * But for the two that glibc keeps for itself (32 and 33): posix_spawn() ignores them in the child.
          */
         assert_output("while read -r name value; do case $name in "
                       "SigBlk:|SigIgn:) echo $((0x$value & ~0x180000000));; esac; done </proc/self/status",
