@@ -102,10 +102,12 @@ static void hint(const struct session *session, enum rpc_code code) {
 }
 
 int fail_status(const struct session *session, const char *what, const struct rpc_status *status) {
-        _cleanup_(freep) char *reason = NULL;
+        _cleanup_(freep) char *reason = debug_info_reason(status->details, status->n_details);
+        const char *lost = session_is_connected(session) ? "" : rpc_channel_reason(session->channel);
 
-        reason = debug_info_reason(status->details, status->n_details);
-        /* Deployed servers tell the reason there alone; ours in the message, too. */
+        if (!reason && status->code == RPC_UNAVAILABLE && !isempty(lost))
+                reason = strdup(lost);
+        /* Deployed servers tell the reason in the details alone; ours in the message, too. */
         if (reason && !strstr(status->message, reason))
                 complain("%s: %s: %s (%s)", what, rpc_code_name(status->code), status->message, reason);
         else

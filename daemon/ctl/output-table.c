@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "output.h"
 
+#include "text.h"
 #include "timespan.h"
 
 #include <libsmartcols.h>
+#include <limits.h>
 #include <locale.h>
+#include <sys/ioctl.h>
 
 enum column {
         COLUMN_NAME,
@@ -19,22 +22,25 @@ enum column {
         _COLUMN_MAX,
 };
 
-/* The description gives way first where the terminal is narrow, then the name; the others are short. */
+/* On a terminal, in so many cells a column is worth its place; in fewer, names would be cut for it. */
 static const struct {
         const char *name;
-        double width; /* a share of the terminal, or so many cells */
+        unsigned terminal;
         int flags;
 } columns[_COLUMN_MAX] = {
-        [COLUMN_NAME] = { "NAME", 0.3, SCOLS_FL_TRUNC },
-        [COLUMN_VM] = { "VM", 1, 0 },
-        [COLUMN_TYPE] = { "TYPE", 1, 0 },
-        [COLUMN_KIND] = { "KIND", 1, 0 },
-        [COLUMN_STATUS] = { "STATUS", 1, 0 },
-        [COLUMN_TRUST] = { "TRUST", 1, 0 },
-        [COLUMN_ONLINE] = { "ONLINE", 1, 0 },
-        [COLUMN_SINCE] = { "SINCE", 1, SCOLS_FL_RIGHT },
-        [COLUMN_DESCRIPTION] = { "DESCRIPTION", 0.1, SCOLS_FL_TRUNC },
+        [COLUMN_NAME] = { "NAME", 0, SCOLS_FL_TRUNC },
+        [COLUMN_VM] = { "VM", 0, 0 },
+        [COLUMN_TYPE] = { "TYPE", 70, 0 },
+        [COLUMN_KIND] = { "KIND", 60, 0 },
+        [COLUMN_STATUS] = { "STATUS", 0, 0 },
+        [COLUMN_TRUST] = { "TRUST", 80, 0 },
+        [COLUMN_ONLINE] = { "ONLINE", 50, 0 },
+        [COLUMN_SINCE] = { "SINCE", 75, SCOLS_FL_RIGHT },
+        [COLUMN_DESCRIPTION] = { "DESCRIPTION", 110, SCOLS_FL_TRUNC },
 };
+
+/* What a terminal that says nothing of its size is taken to be. */
+#define TERMINAL_WIDTH 80
 
 static void table_unrefp(struct libscols_table **table) {
         scols_unref_table(*table);
@@ -122,10 +128,37 @@ static bool may_colour(FILE *file) {
                         !streq(terminal, "dumb");
 }
 
+/* In cells; UINT_MAX: no terminal. */
+static unsigned width_of(FILE *file) {
+        const char *set = getenv("COLUMNS");
+        struct winsize size = {};
+        uint64_t width;
+
+        if (!isatty(fileno(file)))
+                return UINT_MAX;
+        if (ioctl(fileno(file), TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+                return size.ws_col;
+        return set && text_to_uint(set, UINT16_MAX, &width) == 0 && width > 0 ? (unsigned) width
+                                                                              : TERMINAL_WIDTH;
+}
+
+static int add_columns(struct libscols_table *table, unsigned width) {
+        for (size_t i = 0; i < _COLUMN_MAX; i++) {
+                bool hide = width < columns[i].terminal;
+
+                /* A share of 1 %: as wide as what is in it, if there is room. */
+                if (!scols_table_new_column(table, columns[i].name, 0.01,
+                                    columns[i].flags | (hide ? SCOLS_FL_HIDDEN : 0)))
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 int output_table(FILE *file, Admin__QueryListItem *const *items, size_t n) {
         _cleanup_(table_unrefp) struct libscols_table *table = NULL;
         _cleanup_(freep) Admin__QueryListItem **sorted = NULL;
         uint64_t now = now_usec(CLOCK_REALTIME);
+        unsigned width = width_of(file);
         int r;
 
         setlocale(LC_CTYPE, ""); /* how wide characters are */
@@ -139,11 +172,13 @@ int output_table(FILE *file, Admin__QueryListItem *const *items, size_t n) {
 
         scols_table_set_stream(table, file);
         scols_table_enable_colors(table, may_colour(file));
-        if (!isatty(fileno(file)))
+        if (width == UINT_MAX)
                 scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER);
-        for (size_t i = 0; i < _COLUMN_MAX; i++)
-                if (!scols_table_new_column(table, columns[i].name, columns[i].width, columns[i].flags))
-                        return -ENOMEM;
+        else
+                scols_table_set_termwidth(table, width);
+        r = add_columns(table, width);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < n; i++) {
                 r = add_line(table, sorted[i], now);
                 if (r < 0)

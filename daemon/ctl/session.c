@@ -15,38 +15,14 @@
 #define DEFAULT_CERT    "/etc/givc/cert.pem"
 #define DEFAULT_KEY     "/etc/givc/key.pem"
 
-struct session_call {
-        struct session *session;
-        struct list calls;
-        struct rpc_client_call *call;
-        char *what, *subject;
-        session_show_t show;
-        bool may_disconnect;
-};
-
-static struct session_call *session_call_free(struct session_call *call) {
-        if (!call)
-                return NULL;
-        list_remove(&call->calls);
-        free(call->what);
-        free(call->subject);
-        free(call);
-        return NULL;
-}
-DEFINE_CLEANUP(struct session_call, session_call_free)
-
 void session_init(struct session *session, const struct options *options) {
         *session = (struct session){ .options = options };
         list_init(&session->calls);
+        list_init(&session->failures);
 }
 
 void session_clear(struct session *session) {
-        struct session_call *call, *next;
-
-        LIST_FOREACH_SAFE(call, next, &session->calls, calls) {
-                rpc_client_cancel(call->call);
-                session_call_free(call);
-        }
+        session_clear_calls(session);
         session->channel = rpc_channel_free(session->channel);
         session->event = sd_event_unref(session->event);
         free(session->peer);
@@ -55,12 +31,6 @@ void session_clear(struct session *session) {
 
 bool session_is_connected(const struct session *session) {
         return session->channel && rpc_channel_get_state(session->channel) == RPC_CHANNEL_READY;
-}
-
-uint64_t session_deadline(const struct session *session) {
-        uint64_t timeout = session->options->timeout_usec;
-
-        return timeout == USEC_INFINITY ? 0 : usec_add(now_usec(CLOCK_MONOTONIC), timeout);
 }
 
 /* A host name: the program has nothing else to do yet, so it may wait for the answer. */
@@ -198,20 +168,11 @@ static int describe(struct session *session, const struct rpc_address *address, 
         return session->identity ? EXIT_DONE : fail_errno(-ENOMEM, "identity");
 }
 
-static void on_state(struct rpc_channel *channel, enum rpc_channel_state state, void *userdata) {
-        struct session *session = userdata;
-
-        if (state == RPC_CHANNEL_READY)
-                session->was_connected = true;
-}
-
 int session_open(struct session *session, bool once) {
         _cleanup_(tls_context_unrefp) struct tls_context *tls = NULL;
         struct rpc_channel_config config = {
                 .server_name = session->options->name,
                 .once = once,
-                .state_changed = on_state,
-                .userdata = session,
         };
         int r;
 
@@ -243,61 +204,6 @@ bool session_flush(struct session *session) {
                 return true;
         session_end(session, errno == EPIPE ? EXIT_FAILED : fail_errno(-errno, "cannot print"));
         return false;
-}
-
-/* The host that is switched off cannot always answer that it is. */
-static bool call_is_done(const struct session_call *call, const struct rpc_status *status) {
-        if (status->code == RPC_OK)
-                return true;
-        return call->may_disconnect && status->code == RPC_UNAVAILABLE && call->session->was_connected &&
-                        !session_is_connected(call->session);
-}
-
-static void on_done(const struct rpc_status *status, const ProtobufCMessage *response, void *userdata) {
-        _cleanup_(session_call_freep) struct session_call *call = userdata;
-        struct session *session = call->session;
-        int code = EXIT_DONE;
-
-        if (!call_is_done(call, status))
-                code = fail_status(session, call->what, status);
-        else if (response && call->show)
-                code = call->show(session, response, call->subject);
-
-        if (session->code == EXIT_DONE)
-                session->code = code;
-        call = session_call_free(call);
-        if (list_is_empty(&session->calls))
-                session_end(session, session->code);
-}
-
-int session_call(struct session *session, const struct session_request *request) {
-        _cleanup_(session_call_freep) struct session_call *call = NULL;
-        const struct rpc_client_options options = { .deadline_usec = session_deadline(session) };
-        int r;
-
-        r = session_open(session, true);
-        if (r != EXIT_DONE)
-                return r;
-        call = malloc(sizeof(*call));
-        if (!call)
-                return fail_errno(-ENOMEM, request->what);
-        *call = (struct session_call){
-                .session = session,
-                .what = strdup(request->what),
-                .subject = strdup(strempty(request->subject)),
-                .show = request->show,
-                .may_disconnect = request->may_disconnect,
-        };
-        list_init(&call->calls);
-        if (!call->what || !call->subject)
-                return fail_errno(-ENOMEM, request->what);
-        r = rpc_channel_unary(session->channel, request->service, request->method, request->message,
-                        &options, on_done, call, &call->call);
-        if (r < 0)
-                return fail_errno(r, request->what);
-        list_append(&session->calls, &call->calls);
-        TAKE_PTR(call);
-        return EXIT_DONE;
 }
 
 int session_run(struct session *session) {

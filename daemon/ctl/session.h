@@ -16,12 +16,12 @@ struct session {
         const struct options *options;
         sd_event *event;
         struct rpc_channel *channel;
-        char *peer;     /* whom we speak to, for people: "admin-vm at 192.168.101.10:9001" */
-        char *identity; /* whom we speak as; NULL: no certificate */
-        bool was_connected;
-        bool watches_output; /* a reader of standard output who goes away ends the run */
-        struct list calls;   /* under way */
-        int code;            /* an enum exit_code: that of the first failure */
+        char *peer;           /* whom we speak to, for people: "admin-vm at 192.168.101.10:9001" */
+        char *identity;       /* whom we speak as; NULL: no certificate */
+        bool watches_output;  /* a reader of standard output who goes away ends the run */
+        struct list calls;    /* under way */
+        struct list failures; /* to be told of at the next turn of the loop */
+        int code;             /* an enum exit_code: that of the first failure */
 };
 
 void session_init(struct session *session, const struct options *options);
@@ -44,11 +44,23 @@ struct session_request {
         const char *what;    /* begins the complaint when it fails: "cannot start x.service on y"; copied */
         const char *subject; /* passed on to show; copied */
         session_show_t show; /* NULL: the answer says nothing */
-        bool may_disconnect; /* the server is expected to go away: that is success */
 };
+
+/* --- session-call.c --- */
 
 /* Opens the session if need be, and begins a call. */
 int session_call(struct session *session, const struct session_request *request);
+
+/*
+ * What was to be done has ended with status. Told at the next turn of the loop, by which time the channel
+ * knows whether it has lost the connection; then, when no call is under way, the run ends.
+ */
+void session_fail(struct session *session, const char *what, const struct rpc_status *status);
+
+/* Abandons the calls under way. */
+void session_clear_calls(struct session *session);
+
+/* --- session.c --- */
 
 /* Until all calls have ended, or session_end(), or a signal: the exit code. */
 int session_run(struct session *session);
@@ -60,5 +72,3 @@ void session_end(struct session *session, int code);
 bool session_flush(struct session *session);
 
 bool session_is_connected(const struct session *session);
-/* CLOCK_MONOTONIC microseconds at which a call begun now ends; 0: never. */
-uint64_t session_deadline(const struct session *session);

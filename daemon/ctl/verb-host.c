@@ -7,11 +7,10 @@
 
 static const struct action {
         const char *verb, *method, *what;
-        bool goes_down; /* and the connection with it */
 } actions[] = {
-        { "reboot", "Reboot", "cannot reboot the host", true },
-        { "poweroff", "Poweroff", "cannot switch the host off", true },
-        { "suspend", "Suspend", "cannot put the host to sleep", false },
+        { "reboot", "Reboot", "cannot reboot the host" },
+        { "poweroff", "Poweroff", "cannot switch the host off" },
+        { "suspend", "Suspend", "cannot put the host to sleep" },
 };
 
 int verb_host(struct session *session, const struct options *options) {
@@ -27,7 +26,6 @@ int verb_host(struct session *session, const struct options *options) {
                                         .method = action->method,
                                         .message = &message.base,
                                         .what = action->what,
-                                        .may_disconnect = action->goes_down,
                         });
         return r == EXIT_DONE ? session_run(session) : r;
 }

@@ -102,9 +102,10 @@ static void on_finished(struct rpc_client_call *call, const struct rpc_status *s
         struct monitor *monitor = userdata;
 
         monitor->call = NULL;
-        session_end(monitor->session,
-                        status->code == RPC_OK ? EXIT_DONE
-                                               : fail_status(monitor->session, monitor->what, status));
+        if (status->code == RPC_OK)
+                session_end(monitor->session, EXIT_DONE);
+        else
+                session_fail(monitor->session, monitor->what, status);
 }
 
 int verb_unit_monitor(struct session *session, const struct options *options) {

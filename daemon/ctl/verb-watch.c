@@ -140,12 +140,11 @@ static void on_finished(struct rpc_client_call *call, const struct rpc_status *s
 
         watch->call = NULL;
         if (!may_retry(watch, status->code)) {
-                session_end(watch->session, fail_status(watch->session, "cannot watch", reason));
+                session_fail(watch->session, "cannot watch", reason);
                 return;
         }
         if (!watch->lost)
-                complain("lost %s: %s: %s; trying again", watch->session->peer, rpc_code_name(reason->code),
-                                reason->message);
+                complain("lost %s: %s; trying again", watch->session->peer, reason->message);
         watch->lost = true;
 
         watch->retry = sd_event_source_disable_unref(watch->retry);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "failure.h"
+#include "options.h"
+#include "session.h"
+
+struct session_call {
+        struct session *session;
+        struct list calls;
+        struct rpc_client_call *call;
+        char *what, *subject;
+        session_show_t show;
+};
+
+struct session_failure {
+        struct session *session;
+        struct list failures;
+        sd_event_source *source;
+        char *what, *message;
+        enum rpc_code code;
+        uint8_t *details;
+        size_t n_details;
+};
+
+static struct session_call *session_call_free(struct session_call *call) {
+        if (!call)
+                return NULL;
+        list_remove(&call->calls);
+        free(call->what);
+        free(call->subject);
+        free(call);
+        return NULL;
+}
+DEFINE_CLEANUP(struct session_call, session_call_free)
+
+static struct session_failure *session_failure_free(struct session_failure *failure) {
+        if (!failure)
+                return NULL;
+        list_remove(&failure->failures);
+        sd_event_source_disable_unref(failure->source);
+        free(failure->what);
+        free(failure->message);
+        free(failure->details);
+        free(failure);
+        return NULL;
+}
+DEFINE_CLEANUP(struct session_failure, session_failure_free)
+
+void session_clear_calls(struct session *session) {
+        struct session_failure *failure;
+        struct session_call *call;
+
+        while ((call = LIST_FIRST(&session->calls, struct session_call, calls))) {
+                rpc_client_cancel(call->call);
+                session_call_free(call);
+        }
+        while ((failure = LIST_FIRST(&session->failures, struct session_failure, failures)))
+                session_failure_free(failure);
+}
+
+/* Something has ended with code. */
+static void settle(struct session *session, int code) {
+        if (session->code == EXIT_DONE)
+                session->code = code;
+        if (list_is_empty(&session->calls) && list_is_empty(&session->failures))
+                session_end(session, session->code);
+}
+
+static int on_failure(sd_event_source *source, void *userdata) {
+        struct session_failure *failure = userdata;
+        struct session *session = failure->session;
+        const struct rpc_status status = {
+                .code = failure->code,
+                .message = failure->message,
+                .details = failure->details,
+                .n_details = failure->n_details,
+        };
+        int code = fail_status(session, failure->what, &status);
+
+        session_failure_free(failure);
+        settle(session, code);
+        return 0;
+}
+
+static int failure_new(struct session_failure **ret, struct session *session, const char *what,
+                const struct rpc_status *status) {
+        _cleanup_(session_failure_freep) struct session_failure *failure = calloc(1, sizeof(*failure));
+
+        if (!failure)
+                return -ENOMEM;
+        list_init(&failure->failures);
+        failure->session = session;
+        failure->code = status->code;
+        failure->what = strdup(what);
+        failure->message = strdup(status->message);
+        if (status->n_details > 0) {
+                failure->details = malloc(status->n_details);
+                if (!failure->details)
+                        return -ENOMEM;
+                memcpy(failure->details, status->details, status->n_details);
+                failure->n_details = status->n_details;
+        }
+        if (!failure->what || !failure->message ||
+                        sd_event_add_defer(session->event, &failure->source, on_failure, failure) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(failure);
+        return 0;
+}
+
+void session_fail(struct session *session, const char *what, const struct rpc_status *status) {
+        struct session_failure *failure;
+        int r = failure_new(&failure, session, what, status);
+
+        if (r < 0) {
+                settle(session, fail_errno(r, what));
+                return;
+        }
+        list_append(&session->failures, &failure->failures);
+}
+
+static void on_done(const struct rpc_status *status, const ProtobufCMessage *response, void *userdata) {
+        struct session_call *call = userdata;
+        struct session *session = call->session;
+        int code = EXIT_DONE;
+
+        if (status->code != RPC_OK)
+                session_fail(session, call->what, status);
+        else if (call->show)
+                code = call->show(session, response, call->subject);
+        session_call_free(call);
+        settle(session, code);
+}
+
+/* CLOCK_MONOTONIC microseconds at which a call that begins now ends; 0: never. */
+static uint64_t deadline(const struct session *session) {
+        uint64_t timeout = session->options->timeout_usec;
+
+        return timeout == USEC_INFINITY ? 0 : usec_add(now_usec(CLOCK_MONOTONIC), timeout);
+}
+
+int session_call(struct session *session, const struct session_request *request) {
+        _cleanup_(session_call_freep) struct session_call *call = NULL;
+        struct rpc_client_options options = {};
+        int r;
+
+        r = session_open(session, true);
+        if (r != EXIT_DONE)
+                return r;
+        call = malloc(sizeof(*call));
+        if (!call)
+                return fail_errno(-ENOMEM, request->what);
+        *call = (struct session_call){
+                .session = session,
+                .what = strdup(request->what),
+                .subject = strdup(strempty(request->subject)),
+                .show = request->show,
+        };
+        list_init(&call->calls);
+        if (!call->what || !call->subject)
+                return fail_errno(-ENOMEM, request->what);
+
+        options.deadline_usec = deadline(session);
+        r = rpc_channel_unary(session->channel, request->service, request->method, request->message,
+                        &options, on_done, call, &call->call);
+        if (r < 0)
+                return fail_errno(r, request->what);
+        list_append(&session->calls, &call->calls);
+        TAKE_PTR(call);
+        return EXIT_DONE;
+}
