@@ -27,6 +27,7 @@ static struct {
         sd_event *event;
         struct child *daemon;
         bool daemon_exited;
+        char directory[32], socket[48];
         sd_bus *manager;        /* the fake's connection */
         const char *results[3]; /* of the jobs to come, in that order; NULL: the job does not end */
         unsigned jobs, thaws, subscriptions;
@@ -139,8 +140,12 @@ static void start_daemon(void) {
                 .stdin_fd = -1,
                 .stderr_fd = -1,
         };
-        char address[256] = "";
         int fds[2];
+
+        snprintf(world.directory, sizeof(world.directory), "/tmp/test-units.XXXXXX");
+        cr_assert_not_null(mkdtemp(world.directory));
+        snprintf(world.socket, sizeof(world.socket), "%s/bus", world.directory);
+        snprintf(listen, sizeof(listen), "--address=unix:path=%s", world.socket);
 
         cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
         spec.stdout_fd = fds[1];
@@ -203,6 +208,8 @@ static void tear_down(void) {
         if (!world.daemon_exited)
                 cr_assert_geq(sd_event_run(world.event, UINT64_MAX), 0); /* reaps it */
         sd_event_unref(world.event);
+        unlink(world.socket);
+        rmdir(world.directory);
 }
 
 TestSuite(units, .init = set_up, .fini = tear_down, .timeout = 20);
