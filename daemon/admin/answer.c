@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "answer.h"
 
-#include "log.h"
 #include "text.h"
 
 #include <stdarg.h>
@@ -12,14 +11,7 @@ static void finish(struct rpc_call *call, enum rpc_code code, const char *messag
         const char *chain[] = { message, root };
         _cleanup_(freep) uint8_t *details = NULL;
         struct rpc_status status = { .code = code, .message = message };
-        struct log_fields fields = {
-                .method = rpc_call_path(call) + 1,
-                .peer = rpc_call_peer(call)->name,
-                .status = rpc_code_name(code),
-        };
 
-        log_event(LOG_DEBUG, &fields, "%s for %s failed: %s", rpc_call_method(call),
-                        rpc_call_peer(call)->name, message);
         details = rpc_status_debug_info(
                         code, message, chain, root ? 2 : 1, root ?: message, &status.n_details);
         status.details = details;

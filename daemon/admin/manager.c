@@ -63,15 +63,6 @@ static void unlink_agents(struct manager *manager) {
 
 /* ---- the registry, over restarts ---- */
 
-static void keep_registry(int fd, void *userdata) {
-        struct manager *manager = userdata;
-        int r;
-
-        r = reactor_store(manager->reactor, STORED_REGISTRY, fd);
-        if (r < 0)
-                (void) log_warning_errno(r, "Cannot hand the registry to the service manager");
-}
-
 static int restore_registry(struct manager *manager) {
         _cleanup_(closep) int fd = -1;
         struct registry_agent *agent;
@@ -85,9 +76,12 @@ static int restore_registry(struct manager *manager) {
                 log_info("The registry of before has %d entries.", r);
         }
 
-        r = registry_store_new(&manager->store, manager->registry, keep_registry, manager);
+        r = registry_store_new(&manager->store, manager->registry);
         if (r < 0)
-                return log_error_errno(r, "Cannot keep the registry");
+                return log_error_errno(r, "Cannot write the registry into memory");
+        r = reactor_store(manager->reactor, STORED_REGISTRY, registry_store_fd(manager->store));
+        if (r < 0)
+                (void) log_warning_errno(r, "A restart will forget the registry");
         registry_observe(manager->registry, &manager->links);
         LIST_FOREACH(agent, registry_agents(manager->registry), agents)
                 link_agent(manager, agent);

@@ -118,6 +118,12 @@ void op_register_service(struct rpc_call *call, const ProtobufCMessage *message,
                 answer_fail(call, RPC_ABORTED, "%s has registered over a newer connection", registration.vm);
                 return;
         }
+        /* Each may be news to all who watch. */
+        if (registration.agent && !ratelimit_pass(&registration.agent->registrations, NULL)) {
+                refuse(manager, call, request, RPC_RESOURCE_EXHAUSTED,
+                                "too many registrations: wait some seconds");
+                return;
+        }
 
         r = registration.type.service == COMPONENT_MGR ? put_agent(manager, &registration, peer, request)
                                                        : put_unit(manager, &registration, request);

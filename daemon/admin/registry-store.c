@@ -8,16 +8,18 @@
 #include "admin.pb-c.h"
 
 #include <endian.h>
-#include <stdio.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define MAGIC "givc registry 1\n"
+#define MAGIC      "givc registry 1\n"
+#define BEGIN_AT   (sizeof(MAGIC) - 1)
+#define RECORDS_AT (BEGIN_AT + sizeof(uint64_t))
 /* A name, a parent, a description and an address: far below. */
 #define RECORD_MAX 4096
 /* The registry at its largest, in records at their largest, twice. Only what is no log of ours is longer. */
-#define FILE_MAX (2 * (size_t) REGISTRY_ENTRIES_MAX * RECORD_MAX)
-/* A small log is not worth writing anew. */
+#define RECORDS_MAX (2 * (size_t) REGISTRY_ENTRIES_MAX * RECORD_MAX)
+/* Not worth beginning anew for. */
 #define GROWTH_MIN (64 * 1024)
 
 struct header {
@@ -27,10 +29,11 @@ struct header {
 struct registry_store {
         struct registry *registry;
         struct registry_observer observer;
-        void (*keep)(int fd, void *userdata);
-        void *userdata;
-        int fd; /* -1: the last write has failed, and the next change writes all */
-        size_t size, size_at_rewrite;
+        int fd;
+        uint64_t begin;    /* where the records begin that count */
+        uint64_t end;      /* of the file */
+        uint64_t snapshot; /* bytes of the one with which they begin */
+        bool broken;       /* a change could not be written: begin anew with the next one */
         struct ratelimit failures;
 };
 
@@ -89,7 +92,7 @@ static void seal_record(uint8_t *p, size_t n) {
         memcpy(p, &header, sizeof(header));
 }
 
-static int write_all(int fd, const void *data, size_t n, size_t offset) {
+static int write_all(int fd, const void *data, size_t n, uint64_t offset) {
         const uint8_t *p = data;
 
         while (n > 0) {
@@ -124,7 +127,6 @@ static int take_snapshot(struct registry *registry, struct snapshot *snapshot) {
         struct registry_agent *agent;
         struct registry_entry *unit;
 
-        snapshot->error = buffer_append(&snapshot->buffer, MAGIC, strlen(MAGIC));
         LIST_FOREACH(agent, registry_agents(registry), agents) {
                 add_to_snapshot(snapshot, agent->entry);
                 LIST_FOREACH(unit, &agent->units, units)
@@ -133,26 +135,28 @@ static int take_snapshot(struct registry *registry, struct snapshot *snapshot) {
         return snapshot->error;
 }
 
-static int write_anew(struct registry_store *store) {
+/* Appends all that is held; then, in one step, lets reading begin there; then gives back what was before. */
+static int begin_anew(struct registry_store *store) {
         struct snapshot snapshot = {};
-        _cleanup_(closep) int fd = -1;
+        uint64_t begin = store->end, begin_le = htole64(begin);
         int r;
 
-        fd = memfd_create("givc-registry", MFD_CLOEXEC);
-        if (fd < 0)
-                return -errno;
         r = take_snapshot(store->registry, &snapshot);
         if (r >= 0)
-                r = write_all(fd, buffer_bytes(&snapshot.buffer), buffer_length(&snapshot.buffer), 0);
-        store->size = store->size_at_rewrite = buffer_length(&snapshot.buffer);
+                r = write_all(store->fd, buffer_bytes(&snapshot.buffer), buffer_length(&snapshot.buffer),
+                                begin);
+        if (r >= 0)
+                r = write_all(store->fd, &begin_le, sizeof(begin_le), BEGIN_AT);
+        if (r >= 0) {
+                store->begin = begin;
+                store->snapshot = buffer_length(&snapshot.buffer);
+                store->end = begin + store->snapshot;
+                store->broken = false;
+                (void) fallocate(store->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, RECORDS_AT,
+                                (off_t) (begin - RECORDS_AT));
+        }
         buffer_clear(&snapshot.buffer);
-        if (r < 0)
-                return r;
-
-        store->fd = close_fd(store->fd);
-        store->fd = TAKE_FD(fd);
-        store->keep(store->fd, store->userdata);
-        return 0;
+        return r;
 }
 
 static int append(struct registry_store *store, enum registry_event event,
@@ -165,10 +169,10 @@ static int append(struct registry_store *store, enum registry_event event,
         if (n == 0)
                 return -EMSGSIZE;
         seal_record(record, n);
-        r = write_all(store->fd, record, n, store->size);
+        r = write_all(store->fd, record, n, store->end);
         if (r < 0)
                 return r;
-        store->size += n;
+        store->end += n;
         return 0;
 }
 
@@ -178,20 +182,19 @@ static void registry_changed(enum registry_event event, const struct registry_en
 
         /* What is being removed is still in the registry: a snapshot would hold it. So the removal is
          * appended after. */
-        if (store->fd < 0 || store->size > 2 * store->size_at_rewrite + GROWTH_MIN)
-                r = write_anew(store);
+        if (store->broken || store->end - store->begin > 2 * store->snapshot + GROWTH_MIN)
+                r = begin_anew(store);
         if (r >= 0)
                 r = append(store, event, entry);
         if (r >= 0)
                 return;
 
-        store->fd = close_fd(store->fd);
+        store->broken = true;
         if (ratelimit_pass(&store->failures, NULL))
                 (void) log_warning_errno(r, "Cannot keep the registry for the time after a restart");
 }
 
-int registry_store_new(struct registry_store **ret, struct registry *registry,
-                void (*keep)(int fd, void *userdata), void *userdata) {
+int registry_store_new(struct registry_store **ret, struct registry *registry) {
         _cleanup_(registry_store_freep) struct registry_store *store = NULL;
         int r;
 
@@ -201,19 +204,26 @@ int registry_store_new(struct registry_store **ret, struct registry *registry,
         *store = (struct registry_store){
                 .registry = registry,
                 .observer = { .changed = registry_changed, .userdata = store },
-                .keep = keep,
-                .userdata = userdata,
-                .fd = -1,
+                .end = RECORDS_AT,
                 .failures = { .interval_usec = 60 * USEC_PER_SEC, .burst = 1 },
         };
         list_init(&store->observer.observers);
+        store->fd = memfd_create("givc-registry", MFD_CLOEXEC);
+        if (store->fd < 0)
+                return -errno;
 
-        r = write_anew(store);
+        r = write_all(store->fd, MAGIC, BEGIN_AT, 0);
+        if (r >= 0)
+                r = begin_anew(store);
         if (r < 0)
                 return r;
         registry_observe(registry, &store->observer);
         *ret = TAKE_PTR(store);
         return 0;
+}
+
+int registry_store_fd(const struct registry_store *store) {
+        return store->fd;
 }
 
 struct registry_store *registry_store_free(struct registry_store *store) {
@@ -295,11 +305,6 @@ static int restore_record(struct registry *registry, const uint8_t *data, size_t
 
 /* 0: all was read; -EBADMSG: from some place on, it is not ours; -ENOMEM. */
 static int restore_records(struct registry *registry, const uint8_t *p, size_t n) {
-        if (n < strlen(MAGIC) || memcmp(p, MAGIC, strlen(MAGIC)) != 0)
-                return -EBADMSG;
-        p += strlen(MAGIC);
-        n -= strlen(MAGIC);
-
         while (n > 0) {
                 struct header header;
                 uint32_t length;
@@ -321,22 +326,52 @@ static int restore_records(struct registry *registry, const uint8_t *p, size_t n
         return 0;
 }
 
-int registry_store_read(struct registry *registry, int fd) {
+/* All n bytes, or -EBADMSG. */
+static int read_all(int fd, void *data, size_t n, uint64_t offset) {
+        uint8_t *p = data;
+
+        while (n > 0) {
+                ssize_t k = pread(fd, p, n, (off_t) offset);
+
+                if (k <= 0)
+                        return -EBADMSG;
+                p += k;
+                n -= (size_t) k;
+                offset += (size_t) k;
+        }
+        return 0;
+}
+
+static int restore_file(struct registry *registry, int fd) {
+        _cleanup_(freep) uint8_t *records = NULL;
+        uint8_t head[RECORDS_AT];
+        uint64_t begin, size;
         struct stat st;
-        void *p;
         int r;
 
-        if (fstat(fd, &st) < 0 || st.st_size <= 0 || (size_t) st.st_size > FILE_MAX) {
-                log_warning("What the service manager has kept is no registry; beginning with an empty "
-                            "one.");
-                return 0;
-        }
-        /* Nobody else has the file, so that it does not shrink under the map. */
-        p = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (p == MAP_FAILED)
-                return errno == ENOMEM ? -ENOMEM : 0;
-        r = restore_records(registry, p, (size_t) st.st_size);
-        munmap(p, (size_t) st.st_size);
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+                return -EBADMSG;
+        r = read_all(fd, head, sizeof(head), 0);
+        if (r < 0)
+                return r;
+        memcpy(&begin, head + BEGIN_AT, sizeof(begin));
+        begin = le64toh(begin);
+        size = (uint64_t) st.st_size;
+        if (memcmp(head, MAGIC, BEGIN_AT) != 0 || begin < RECORDS_AT || begin > size ||
+                        size - begin > RECORDS_MAX)
+                return -EBADMSG;
+
+        records = malloc(MAX(size - begin, UINT64_C(1)));
+        if (!records)
+                return -ENOMEM;
+        r = read_all(fd, records, size - begin, begin);
+        return r < 0 ? r : restore_records(registry, records, size - begin);
+}
+
+int registry_store_read(struct registry *registry, int fd) {
+        int r;
+
+        r = restore_file(registry, fd);
         if (r == -ENOMEM)
                 return r;
         if (r < 0)

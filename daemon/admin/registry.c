@@ -264,6 +264,10 @@ static int add_agent(struct registry *registry, const char *name, const struct r
                 return -ENOMEM;
         list_init(&agent->agents);
         list_init(&agent->units);
+        agent->registrations = (struct ratelimit){
+                .interval_usec = 10 * USEC_PER_SEC,
+                .burst = 2 * REGISTRY_UNITS_MAX, /* all that it may have, and once more */
+        };
         agent->since_usec = now_usec(CLOCK_REALTIME);
         agent->vm = strdup(values->vm);
         r = agent->vm ? copy_transport(&agent->transport, &values->transport) : -ENOMEM;

@@ -9,6 +9,7 @@
 
 #include "component.h"
 #include "list.h"
+#include "ratelimit.h"
 
 /* A fleet has some dozens of VMs; each agent costs us a held connection. */
 #define REGISTRY_AGENTS_MAX 512
@@ -46,6 +47,7 @@ struct registry_agent {
         size_t n_units;
         char *vm;
         struct registry_transport transport;
+        struct ratelimit registrations; /* how often it comes with one */
         uint64_t peer_id; /* the newest connection over which it has registered; 0: none since our start */
         bool online;
         uint64_t since_usec;     /* CLOCK_REALTIME of the last change of online */

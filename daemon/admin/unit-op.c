@@ -152,6 +152,12 @@ void unit_op_ask(struct unit_op *op, const char *method, unit_op_step_t next) {
                 return;
         }
 
+        if (rpc_channel_get_state(agent_link_channel(agent->link)) == RPC_CHANNEL_FAILED) {
+                unit_op_fail(op, RPC_UNAVAILABLE, "agent givc-%s.service is not connected: %s", op->vm,
+                                rpc_channel_reason(agent_link_channel(agent->link)));
+                return;
+        }
+
         op->next = next;
         op->asking = method;
         request.unitname = (char *) op->unit;
