@@ -130,8 +130,9 @@ static void on_daemon_exited(struct child *child, int code, int status, void *us
 }
 
 static void start_daemon(void) {
+        char listen[80], address[256] = "";
         const char *argv[] = { "dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address",
-                NULL };
+                listen, NULL };
         const char *environment[] = { NULL };
         struct child_spec spec = {
                 .path = "/usr/bin/dbus-daemon",
