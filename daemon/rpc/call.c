@@ -12,7 +12,8 @@
 /* Headers and trailers that a handler may add to an answer. */
 #define METADATA_MAX 16
 
-/* Of a status. Peers take 8 KiB of headers and no more (grpcio), or are not even sent it (nghttp2: 64 KiB). */
+/* Of a status. Peers take 8 KiB of headers and no more (grpcio), or are not even sent it (nghttp2: 64 KiB).
+ */
 #define STATUS_MESSAGE_BYTES (2 * 1024)
 #define STATUS_DETAILS_BYTES (3 * 1024)
 
@@ -305,15 +306,32 @@ static bool decode(struct rpc_call *call, const uint8_t *bytes, size_t n, struct
         return r == 0;
 }
 
+/* The one request of a call whose request is no stream. It is kept decoded; its bytes go, more of them are
+ * an error. */
+static void take_request(struct rpc_call *call, const uint8_t *bytes, size_t n) {
+        struct arena *arena = &call->stream->arena;
+        size_t before = arena->allocated;
+
+        if (call->request) {
+                rpc_call_fail(call, RPC_UNIMPLEMENTED, "%s takes one request message, not more",
+                                rpc_call_method(call));
+                return;
+        }
+        if (!decode(call, bytes, n, arena, &call->request))
+                return;
+        message_reader_clear(&call->reader);
+        message_reader_init(&call->reader, server_limits(call->connection->server)->message_bytes,
+                        http2_budget(call->connection->http2));
+        if (!http2_stream_charge(call->stream, arena->allocated - before))
+                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
+                                "Requests under way on this connection take too much memory together");
+}
+
 static void take_message(struct rpc_call *call, const uint8_t *bytes, size_t n) {
         ProtobufCMessage *message;
 
         if (!request_is_stream(call)) {
-                if (call->request)
-                        rpc_call_fail(call, RPC_UNIMPLEMENTED, "%s takes one request message, not more",
-                                        rpc_call_method(call));
-                else
-                        (void) decode(call, bytes, n, &call->stream->arena, &call->request);
+                take_request(call, bytes, n);
                 return;
         }
         arena_init(&call->message_arena, call->stream->arena.limit);

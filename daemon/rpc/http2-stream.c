@@ -69,6 +69,7 @@ static void unlink_stream(struct http2_stream *stream) {
         h->n_streams--;
         h->held_bytes -= buffer_length(&stream->held);
         h->out_bytes -= stream->out_bytes;
+        h->budget.used -= stream->charged;
         (void) nghttp2_session_set_stream_user_data(h->session, stream->id, NULL);
         if (!h->closed)
                 return_connection_window(h, 0);
@@ -109,6 +110,19 @@ const char *http2_stream_header(const struct http2_stream *stream, const char *n
                 if (streq(stream->headers[i - 1].name, name))
                         return stream->headers[i - 1].value;
         return NULL;
+}
+
+bool http2_stream_charge(struct http2_stream *stream, size_t n) {
+        struct message_budget *budget;
+
+        if (!stream->connection)
+                return true;
+        budget = &stream->connection->budget;
+        if (budget->used > 0 && n > budget->limit - MIN(budget->used, budget->limit))
+                return false;
+        budget->used += n;
+        stream->charged += n;
+        return true;
 }
 
 void http2_stream_forget(struct http2_stream *stream) {
@@ -270,10 +284,18 @@ static bool frame_is_idle(const nghttp2_frame *frame) {
         case NGHTTP2_PRIORITY:
                 return true;
         case NGHTTP2_DATA:
-                return frame->hd.length == 0 && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+                return frame->hd.length == frame->data.padlen &&
+                                !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
         default:
                 return false;
         }
+}
+
+/* Streams that end in an error, of whoever's making: opened for nothing, again and again, they are a flood,
+ * too. */
+static void count_reset(struct http2 *h) {
+        if (h->server && !ratelimit_pass(&h->resets, NULL))
+                http2_terminate(h, NGHTTP2_ENHANCE_YOUR_CALM, "streams opened and reset too fast");
 }
 
 static void tell_headers(struct http2 *h, struct http2_stream *stream, bool request, bool end) {
@@ -309,8 +331,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 
         switch (frame->hd.type) {
         case NGHTTP2_RST_STREAM:
-                if (h->server && !ratelimit_pass(&h->resets, NULL))
-                        http2_terminate(h, NGHTTP2_ENHANCE_YOUR_CALM, "streams opened and reset too fast");
+                count_reset(h);
                 return 0;
         case NGHTTP2_PING:
                 if (frame->hd.flags & NGHTTP2_FLAG_ACK)
@@ -490,6 +511,10 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
                         nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) == 0)
                 (void) nghttp2_submit_rst_stream(
                                 session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+        /* Refused ones took no work; a client may open many of them before it has read our SETTINGS. */
+        if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
+                        frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM)
+                count_reset(h);
         return 0;
 }
 

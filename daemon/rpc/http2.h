@@ -37,6 +37,7 @@ struct http2_stream {
 
         /* everything of the stream's, freed with it: headers, and what the owner puts there */
         struct arena arena;
+        size_t charged;               /* of the connection's budget, by http2_stream_charge() */
         struct http2_header *headers; /* in the order received; trailers follow */
         size_t n_headers, header_bytes;
         bool headers_overflow; /* more than HTTP2_HEADER_BYTES or HTTP2_HEADERS: the rest was dropped */
@@ -134,6 +135,12 @@ int http2_request(struct http2 *h, const nghttp2_nv *headers, size_t n, const st
 
 /* The last header of that name (trailers win), or NULL. */
 const char *http2_stream_header(const struct http2_stream *stream, const char *name);
+
+/*
+ * Counts n bytes that the owner keeps for as long as the stream stands against the connection's budget.
+ * False: with what others keep they are too many. Alone, a stream may keep what its arena gives.
+ */
+bool http2_stream_charge(struct http2_stream *stream, size_t n);
 
 struct http2_chunk *http2_chunk_new(size_t length);
 /* Takes the chunk. 0; 1 when more than HTTP2_STREAM_HIGH is queued now. */

@@ -2,6 +2,7 @@
 """HTTP/2 (RFC 9113) frame by frame, so that it can be spoken wrongly. Sections below are of that RFC."""
 
 import ctypes
+import select
 import socket
 import struct
 from collections import namedtuple
@@ -144,6 +145,7 @@ class Connection:
 
     def __init__(self, sock, timeout=20):
         sock.settimeout(timeout)
+        self._timeout = timeout
         self.socket = sock
         self._received = b""
         self._inflater = Inflater()
@@ -249,6 +251,65 @@ class Connection:
                 data += received.payload
             if received.type in (HEADERS, DATA) and received.flags & END_STREAM:
                 return headers, data
+
+    def receive_pong(self):
+        """Sends a PING and reads until it is answered: everything before it was taken in."""
+        self.send(frame(PING, payload=b"answer!!"))
+        while True:
+            received = self.receive_type(PING)
+            if received.flags & ACK and received.payload == b"answer!!":
+                return
+
+    def receive_refusal(self, stream):
+        """The error code of the stream's RST_STREAM, or of a GOAWAY: who may reset may also hang up (5.4.2)."""
+        while True:
+            received = self.receive_type(RST_STREAM, GOAWAY)
+            if received.type == GOAWAY:
+                return struct.unpack(">I", received.payload[4:8])[0]
+            if received.stream == stream:
+                return struct.unpack(">I", received.payload)[0]
+
+    def flood(self, blocks, reading=True, patience=1):
+        """Sends all blocks, as fast as they are taken, and meanwhile reads and forgets what comes (or does not).
+        Returns the error code if the peer said GOAWAY; "closed" if it hung up without; "blocked" if it takes no more
+        for some seconds; else None."""
+        self.socket.setblocking(False)
+        try:
+            for block in blocks:
+                rest = memoryview(block)
+                while rest:
+                    inputs = [self.socket] if reading else []
+                    readable, writable, _ = select.select(inputs, [self.socket], [], patience)
+                    if readable:
+                        self._read_ahead()
+                    if writable:
+                        rest = rest[self.socket.send(rest) :]
+                    if not readable and not writable:
+                        return "blocked"
+        except (BrokenPipeError, ConnectionResetError, Closed):
+            return self._last_words()
+        finally:
+            self.socket.settimeout(self._timeout)
+        return None
+
+    def _read_ahead(self):
+        more = self.socket.recv(1 << 20)
+        if not more:
+            raise Closed
+        self._received += more
+        # Whole frames are forgotten, but for GOAWAY.
+        while len(self._received) >= 9:
+            size = 9 + int.from_bytes(self._received[:3], "big")
+            if len(self._received) < size or self._received[3] == GOAWAY:
+                return
+            self._received = self._received[size:]
+
+    def _last_words(self):
+        self.socket.settimeout(self._timeout)
+        try:
+            return self.receive_goaway()
+        except Closed:
+            return "closed"
 
     def receive_headers(self):
         """The stream and the headers of the next header block."""

@@ -169,7 +169,9 @@ def test_long_status_message(stub):
     assert stub.Unary(Request(payload=b"still"), timeout=TIMEOUT).payload == b"still"
 
 
-@pytest.mark.parametrize("path", ["/echo.Echo/Absent", "/echo.Echo/Nowhere", "/echo.Unoffered/Nothing", "/nobody/Nothing"])
+@pytest.mark.parametrize(
+    "path", ["/echo.Echo/Absent", "/echo.Echo/Nowhere", "/echo.Unoffered/Nothing", "/nobody/Nothing"]
+)
 def test_unknown_method(channel, path):
     method = channel.unary_unary(path, Request.SerializeToString, Request.FromString)
     fails(lambda: method(Request(), timeout=TIMEOUT), grpc.StatusCode.UNIMPLEMENTED)
