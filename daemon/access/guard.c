@@ -9,6 +9,7 @@
 struct access_guard {
         struct access_guard_config config;
         struct peer_limit refusals;
+        uint64_t logged_id; /* the newest connection of which was said what is wrong with it */
 };
 
 int access_guard_new(struct access_guard **ret, const struct access_guard_config *config) {
@@ -61,6 +62,10 @@ static void log_refusal(struct access_guard *guard, const struct rpc_peer *peer,
         _cleanup_(freep) char *name = NULL;
         unsigned suppressed;
 
+        /* Once a connection, however many calls it makes. Numbers of connections grow. */
+        if (peer->id <= guard->logged_id)
+                return;
+        guard->logged_id = peer->id;
         if (!peer_limit_pass(&guard->refusals, peer->name, &suppressed))
                 return;
         name = text_escape(peer->name, strlen(peer->name), 253);
