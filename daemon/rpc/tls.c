@@ -9,6 +9,7 @@
 
 #include <wolfssl/options.h>
 
+#include <wolfssl/openssl/ec.h>
 #include <wolfssl/openssl/evp.h>
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/ecc.h>
@@ -198,32 +199,24 @@ static int read_identity(struct tls_identity *ret, WOLFSSL_X509 *x509, const cha
 }
 
 /*
- * Whether what one has signed the other verifies. wolfSSL_CTX_check_private_key() of 5.5.4 says yes to any
- * two keys of the same elliptic curve.
+ * Whether the private key's point on the curve is the public one. wolfSSL_CTX_check_private_key() of 5.5.4
+ * does not look: it says yes to any two keys of the same curve.
  */
-static bool is_pair(WOLFSSL_EVP_PKEY *public, WOLFSSL_EVP_PKEY *private) {
-        static const char text[] = "Do these belong together?";
-        WOLFSSL_EVP_MD_CTX *signing = wolfSSL_EVP_MD_CTX_new(), *verifying = wolfSSL_EVP_MD_CTX_new();
-        uint8_t signature[1024];
-        size_t n = sizeof(signature);
+static bool is_pair(const WOLFSSL_EC_KEY *public, const WOLFSSL_EC_KEY *private) {
+        const WOLFSSL_EC_GROUP *group = wolfSSL_EC_KEY_get0_group(private);
+        WOLFSSL_EC_POINT *point = wolfSSL_EC_POINT_new(group);
         bool pair;
 
-        pair = signing && verifying && public && private &&
-                        wolfSSL_EVP_PKEY_size(private) <= (int) sizeof(signature) &&
-                        wolfSSL_EVP_DigestSignInit(signing, NULL, wolfSSL_EVP_sha256(), NULL, private) ==
-                                        WOLFSSL_SUCCESS &&
-                        wolfSSL_EVP_DigestSignUpdate(signing, text, sizeof(text)) == WOLFSSL_SUCCESS &&
-                        wolfSSL_EVP_DigestSignFinal(signing, signature, &n) == WOLFSSL_SUCCESS &&
-                        wolfSSL_EVP_DigestVerifyInit(verifying, NULL, wolfSSL_EVP_sha256(), NULL, public) ==
-                                        WOLFSSL_SUCCESS &&
-                        wolfSSL_EVP_DigestVerifyUpdate(verifying, text, sizeof(text)) == WOLFSSL_SUCCESS &&
-                        wolfSSL_EVP_DigestVerifyFinal(verifying, signature, n) == WOLFSSL_SUCCESS;
-        wolfSSL_EVP_MD_CTX_free(signing);
-        wolfSSL_EVP_MD_CTX_free(verifying);
+        pair = point &&
+                        wolfSSL_EC_POINT_mul(group, point, wolfSSL_EC_KEY_get0_private_key(private), NULL,
+                                        NULL, NULL) == WOLFSSL_SUCCESS &&
+                        wolfSSL_EC_POINT_cmp(group, point, wolfSSL_EC_KEY_get0_public_key(public), NULL) ==
+                                        0;
+        wolfSSL_EC_POINT_clear_free(point);
         return pair;
 }
 
-static int check_key(WOLFSSL_X509 *x509, const struct pem *key, char **ret_error) {
+static int check_key(WOLFSSL_CTX *ctx, WOLFSSL_X509 *x509, const struct pem *key, char **ret_error) {
         WOLFSSL_EVP_PKEY *public, *private;
         WOLFSSL_BIO *bio;
         bool pair;
@@ -231,7 +224,9 @@ static int check_key(WOLFSSL_X509 *x509, const struct pem *key, char **ret_error
         bio = wolfSSL_BIO_new_mem_buf(key->data, (int) key->n);
         private = bio ? wolfSSL_PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
         public = wolfSSL_X509_get_pubkey(x509);
-        pair = is_pair(public, private);
+        pair = public && private && wolfSSL_CTX_check_private_key(ctx) == WOLFSSL_SUCCESS;
+        if (pair && wolfSSL_EVP_PKEY_base_id(public) == EVP_PKEY_EC)
+                pair = is_pair(wolfSSL_EVP_PKEY_get0_EC_KEY(public), wolfSSL_EVP_PKEY_get0_EC_KEY(private));
         wolfSSL_EVP_PKEY_free(public);
         wolfSSL_EVP_PKEY_free(private);
         wolfSSL_BIO_free(bio);
@@ -253,7 +248,7 @@ static int load_wolfssl(struct tls_context *context, const struct pem_files *fil
                         (int) files->certificate.n, WOLFSSL_FILETYPE_PEM);
         if (!x509)
                 return fail(ret_error, -EBADMSG, files->certificate.path, "no usable certificate in PEM");
-        r = check_key(x509, &files->key, ret_error);
+        r = check_key(context->client, x509, &files->key, ret_error);
         if (r == 0)
                 r = read_identity(&context->identity, x509, files->certificate.path, ret_error);
         if (r == 0)
@@ -347,8 +342,8 @@ static int on_rest(sd_event_source *source _unused_, uint64_t usec _unused_, voi
 
 void tls_context_handshake_begins(struct tls_context *context, sd_event *event) {
         if (!context->rest_source) {
-                (void) sd_event_add_time_relative(
-                                event, &context->rest_source, CLOCK_MONOTONIC, REST_USEC, USEC_PER_SEC, on_rest, NULL);
+                (void) sd_event_add_time_relative(event, &context->rest_source, CLOCK_MONOTONIC, REST_USEC,
+                                USEC_PER_SEC, on_rest, NULL);
                 return;
         }
         (void) sd_event_source_set_time_relative(context->rest_source, REST_USEC);
