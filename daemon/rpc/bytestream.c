@@ -169,8 +169,7 @@ static void hang_up(struct bytestream *stream) {
                         return;
 }
 
-/* --- told to the owner
- * ----------------------------------------------------------------------------------------- */
+/* --- told to the owner --- */
 
 static void release(struct bytestream *stream) {
         stream->io = sd_event_source_disable_unref(stream->io);
@@ -227,8 +226,7 @@ static void tell_ready(struct bytestream *stream) {
                 call_later(stream);
 }
 
-/* --- what the loop says
- * ---------------------------------------------------------------------------------------- */
+/* --- what the loop says --- */
 
 static void shake_hands(struct bytestream *stream) {
         int r;
@@ -313,8 +311,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------------------- */
+/* --- life --- */
 
 /* Small answers must not wait for a delayed acknowledgement, and a dead peer must be found. A socket without
  * TCP: no. */
@@ -456,8 +453,7 @@ struct bytestream *bytestream_free(struct bytestream *stream) {
         return NULL;
 }
 
-/* --- bytes
- * ------------------------------------------------------------------------------------------------------ */
+/* --- bytes --- */
 
 static ssize_t read_clear(struct bytestream *stream, void *p, size_t n) {
         ssize_t k;

@@ -12,8 +12,7 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
-/* --- tls-identity.c
- * ------------------------------------------------------------------------------------------- */
+/* --- tls-identity.c --- */
 
 /*
  * The identity that the certificate of n bytes of DER carries (RFC 5280 sections 4.1, 4.2.1.6). DNS names
@@ -24,16 +23,14 @@ int tls_identity_from_der(struct tls_identity *ret, const uint8_t *der, size_t n
 /* Of either kind of name: a VM has one and a few, and a certificate must fit into a handshake. */
 #define TLS_IDENTITY_NAMES 64
 
-/* --- tls-reason.c
- * --------------------------------------------------------------------------------------------- */
+/* --- tls-reason.c --- */
 
 /* What wolfSSL's error means, as a text for the log, and as a negative errno. */
 const char *tls_reason(int wolfssl_error, int *ret_error);
 /* The name of an alert (RFC 8446 section 6), or "unknown". */
 const char *tls_alert_name(int alert);
 
-/* --- tls-aes.c
- * ------------------------------------------------------------------------------------------------ */
+/* --- tls-aes.c --- */
 
 /* The AES keys of one session in libgcrypt's form: [0] decrypts, [1] encrypts. */
 struct tls_aes {
@@ -58,8 +55,7 @@ static inline void tls_aes_clear(struct tls_aes *aes) {
 }
 #endif
 
-/* --- tls.c
- * ---------------------------------------------------------------------------------------------------- */
+/* --- tls.c --- */
 
 struct tls_session;
 
@@ -86,15 +82,16 @@ struct tls_scratch {
 /* The WOLFSSL_CTX for either side, and the scratch memory. */
 struct WOLFSSL_CTX *tls_context_wolfssl(struct tls_context *context, bool server);
 struct tls_scratch *tls_context_scratch(struct tls_context *context);
+/* A key that is none, to put in the place of one that is no longer needed. */
+struct WOLFSSL_EC_KEY *tls_context_no_key(struct tls_context *context);
 
 /*
- * A handshake begins. When none has for a while, what wolfSSL keeps to make the next one quicker (tables of the
- * curve's points: megabytes, a sixth of the time) is given back.
+ * A handshake begins. When none has for a while, what wolfSSL keeps to make the next one quicker (tables of
+ * the curve's points: megabytes, a sixth of the time) is given back.
  */
 void tls_context_handshake_begins(struct tls_context *context, sd_event *event);
 
-/* --- tls-session.c
- * -------------------------------------------------------------------------------------------- */
+/* --- tls-session.c --- */
 
 /*
  * fd and output must outlive the session, which references context. As client, server_name is sent as SNI

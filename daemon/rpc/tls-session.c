@@ -9,6 +9,7 @@
 #include <wolfssl/options.h>
 
 #include <wolfssl/error-ssl.h>
+#include <wolfssl/openssl/evp.h>
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 #include <wolfssl/wolfio.h>
@@ -34,6 +35,7 @@ struct tls_session {
         struct tls_context *context;
         struct tls_scratch *scratch; /* the context's */
         WOLFSSL *ssl;
+        WOLFSSL_X509 *certificate; /* the peer's, inside of ssl; NULL before it has come */
         struct tls_aes aes;
         struct buffer *output; /* the owner's */
         struct buffer input;   /* read from the socket, saved out of the scratch memory for another session's
@@ -193,6 +195,7 @@ static int on_verify(int preverify, WOLFSSL_X509_STORE_CTX *store) {
         if (store->error_depth != 0)
                 return 1;
 
+        session->certificate = store->current_cert;
         tls_identity_clear(&session->identity);
         r = store->totalCerts > 0 ? tls_identity_from_der(&session->identity, store->certs[0].buffer,
                                                     store->certs[0].length)
@@ -340,6 +343,23 @@ static int check_alpn(struct tls_session *session) {
         return session->error = -EPROTO;
 }
 
+/*
+ * wolfSSL keeps the peer's certificate as long as the connection, with its key taken apart: 20 KB that
+ * nobody asks for any more. An empty key, shared by all, takes its place.
+ */
+static void forget_peer_key(struct tls_session *session) {
+        WOLFSSL_EVP_PKEY *key;
+
+        if (!session->certificate)
+                return;
+        key = wolfSSL_X509_PUBKEY_get(wolfSSL_X509_get_X509_PUBKEY(session->certificate));
+        if (!key)
+                return;
+        if (wolfSSL_EVP_PKEY_base_id(key) == EVP_PKEY_EC)
+                (void) wolfSSL_EVP_PKEY_set1_EC_KEY(key, tls_context_no_key(session->context));
+        wolfSSL_EVP_PKEY_free(key);
+}
+
 int tls_session_handshake(struct tls_session *session) {
         int r;
 
@@ -353,6 +373,7 @@ int tls_session_handshake(struct tls_session *session) {
                 return r;
         session->established = true;
         wolfSSL_FreeHandshakeResources(session->ssl);
+        forget_peer_key(session);
         return 0;
 }
 

@@ -30,6 +30,7 @@ static const char cipher_suites[] =
 struct tls_context {
         unsigned n_ref;
         WOLFSSL_CTX *server, *client;
+        WOLFSSL_EC_KEY *no_key; /* empty: see tls_context_no_key() */
         struct tls_identity identity;
         struct tls_scratch *scratch; /* NULL until the first session */
         sd_event_source *rest_source;
@@ -288,6 +289,9 @@ int tls_context_new(struct tls_context **ret, const char *ca_path, const char *c
                 return -ENOMEM;
         }
         context->n_ref = 1;
+        context->no_key = wolfSSL_EC_KEY_new();
+        if (!context->no_key)
+                return -ENOMEM;
 
         r = load(context, &files, ca_path, cert_path, key_path, ret_error);
         pem_files_clear(&files);
@@ -311,6 +315,7 @@ struct tls_context *tls_context_unref(struct tls_context *context) {
         sd_event_source_disable_unref(context->rest_source);
         wolfSSL_CTX_free(context->server);
         wolfSSL_CTX_free(context->client);
+        wolfSSL_EC_KEY_free(context->no_key);
         tls_identity_clear(&context->identity);
         if (context->scratch)
                 explicit_bzero(context->scratch->plain, sizeof(context->scratch->plain));
@@ -326,6 +331,10 @@ const struct tls_identity *tls_context_identity(struct tls_context *context) {
 
 struct WOLFSSL_CTX *tls_context_wolfssl(struct tls_context *context, bool server) {
         return server ? context->server : context->client;
+}
+
+struct WOLFSSL_EC_KEY *tls_context_no_key(struct tls_context *context) {
+        return context->no_key;
 }
 
 struct tls_scratch *tls_context_scratch(struct tls_context *context) {

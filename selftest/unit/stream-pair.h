@@ -167,8 +167,7 @@ static inline int accept_raw(
         return fds[1];
 }
 
-/* --- certificates
- * ---------------------------------------------------------------------------------------------- */
+/* --- certificates --- */
 
 static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
         return remove(path);

@@ -52,8 +52,7 @@ static void check_pattern(const struct buffer *buffer, size_t n) {
                         cr_assert_fail("byte %zu is wrong", i);
 }
 
-/* --- transfer
- * -------------------------------------------------------------------------------------------------- */
+/* --- transfer --- */
 
 #define TRANSFER (10 * 1000 * 1000)
 
@@ -116,8 +115,7 @@ Test(bytestream, ten_megabytes_both_ways_under_tls) {
         transfer_both_ways(true);
 }
 
-/* --- the ends of a stream
- * --------------------------------------------------------------------------------------- */
+/* --- the ends of a stream --- */
 
 static void say_goodbye(bool tls) {
         struct fixture f;
@@ -195,8 +193,7 @@ Test(bytestream, a_reset_is_an_error) {
         fixture_clear(&f);
 }
 
-/* --- connecting
- * ------------------------------------------------------------------------------------------------- */
+/* --- connecting --- */
 
 Test(bytestream, nobody_listens) {
         struct rpc_address address;
@@ -304,8 +301,7 @@ Test(bytestream, tcp_options_are_set_on_both_ends) {
         fixture_clear(&f);
 }
 
-/* --- back-pressure
- * ---------------------------------------------------------------------------------------------- */
+/* --- back-pressure --- */
 
 static void slow_reader(bool tls) {
         _cleanup_(freep) char *data = calloc(1, 4096);
@@ -430,8 +426,7 @@ Test(bytestream, one_busy_reader_does_not_starve_the_loop) {
         fixture_clear(&f);
 }
 
-/* --- freeing from within a callback
- * ------------------------------------------------------------------------------ */
+/* --- freeing from within a callback --- */
 
 static void free_here(struct end *end) {
         end->stream = bytestream_free(end->stream);

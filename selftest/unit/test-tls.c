@@ -42,8 +42,7 @@ static void shake_hands(struct fixture *f, const char *server, const char *clien
         RUN_UNTIL(f->event, (f->server.ready || f->server.closed) && (f->client.ready || f->client.closed));
 }
 
-/* --- accepted
- * --------------------------------------------------------------------------------------------------- */
+/* --- accepted --- */
 
 Test(tls, both_ends_know_each_other) {
         const struct tls_identity *identity;
@@ -107,58 +106,98 @@ Test(tls, a_name_with_a_nul_in_it_is_none) {
         fixture_clear(&f);
 }
 
-/* RFC 8446 section 4.6.3: new keys in both directions, in the midst of data. */
-Test(tls, keys_are_updated) {
-        sd_event *event = new_loop();
-        struct tls_context *server_tls = load_tls("admin-vm"), *client_tls = load_tls("app-vm");
-        struct tls_session *session;
-        struct buffer output = BUFFER_NULL;
-        struct end server = {};
-        char data[64];
-        int fd, r;
+/* A server, and a client that is no stream, so that it can do what streams do not. */
+struct half_raw {
+        sd_event *event;
+        struct tls_context *server_tls, *client_tls;
+        struct end server;
+        struct tls_session *client;
+        struct buffer output;
+        int fd;
+};
 
-        fd = accept_raw(event, &server, server_tls, PATIENCE_USEC);
-        cr_assert(tls_session_new(&session, client_tls, fd, &output, "admin-vm") == 0);
-        do {
-                r = tls_session_handshake(session);
-                cr_assert(r == 0 || r == -EAGAIN, "%s", tls_session_reason(session));
-                cr_assert(write(fd, buffer_bytes(&output), buffer_length(&output)) ==
-                                (ssize_t) buffer_length(&output));
-                buffer_consume(&output, buffer_length(&output));
-                run_idle(event);
-                tls_session_socket_readable(session);
-        } while (r == -EAGAIN);
+/* Hands over what the client has to say. */
+static void half_raw_send(struct half_raw *h) {
+        size_t n = buffer_length(&h->output);
 
-        for (int i = 0; i < 20; i++) {
-                size_t n = buffer_length(&server.got);
-
-                cr_assert(tls_session_write(session, "before", 6) == 0);
-                cr_assert(tls_session_update_keys(session) == 0);
-                cr_assert(tls_session_write(session, "after", 5) == 0);
-                cr_assert(tls_session_seal(session) == 0);
-                cr_assert(write(fd, buffer_bytes(&output), buffer_length(&output)) ==
-                                (ssize_t) buffer_length(&output));
-                buffer_consume(&output, buffer_length(&output));
-                RUN_UNTIL(event, buffer_length(&server.got) == n + 11 || server.closed);
-                cr_assert(!server.closed, "%s", server.reason);
-
-                cr_assert(bytestream_write(server.stream, "answer", 6) == 0);
-                cr_assert(bytestream_flush(server.stream) == 0);
-                tls_session_socket_readable(session);
-                cr_assert(tls_session_read(session, data, sizeof(data)) == 6, "%s",
-                                tls_session_reason(session));
-        }
-        tls_session_free(session);
-        buffer_clear(&output);
-        close(fd);
-        end_clear(&server);
-        tls_context_unref(server_tls);
-        tls_context_unref(client_tls);
-        sd_event_unref(event);
+        cr_assert(write(h->fd, buffer_bytes(&h->output), n) == (ssize_t) n);
+        buffer_clear(&h->output);
 }
 
-/* --- refused
- * ---------------------------------------------------------------------------------------------------- */
+static void half_raw_init(struct half_raw *h) {
+        int r;
+
+        *h = (struct half_raw){
+                .event = new_loop(),
+                .server_tls = load_tls("admin-vm"),
+                .client_tls = load_tls("app-vm"),
+        };
+        h->fd = accept_raw(h->event, &h->server, h->server_tls, PATIENCE_USEC);
+        cr_assert(tls_session_new(&h->client, h->client_tls, h->fd, &h->output, "admin-vm") == 0);
+        do {
+                r = tls_session_handshake(h->client);
+                cr_assert(r == 0 || r == -EAGAIN, "%s", tls_session_reason(h->client));
+                half_raw_send(h);
+                run_idle(h->event);
+                tls_session_socket_readable(h->client);
+        } while (r == -EAGAIN);
+        cr_assert(h->server.ready, "%s", h->server.reason);
+}
+
+static void half_raw_clear(struct half_raw *h) {
+        tls_session_free(h->client);
+        buffer_clear(&h->output);
+        close(h->fd);
+        end_clear(&h->server);
+        tls_context_unref(h->server_tls);
+        tls_context_unref(h->client_tls);
+        sd_event_unref(h->event);
+}
+
+/* RFC 8446 section 4.6.3: new keys in both directions, in the midst of data. */
+Test(tls, keys_are_updated) {
+        struct half_raw h;
+        char data[64];
+
+        half_raw_init(&h);
+        for (int i = 0; i < 20; i++) {
+                size_t n = buffer_length(&h.server.got);
+
+                cr_assert(tls_session_write(h.client, "before", 6) == 0);
+                cr_assert(tls_session_update_keys(h.client) == 0);
+                cr_assert(tls_session_write(h.client, "after", 5) == 0);
+                cr_assert(tls_session_seal(h.client) == 0);
+                half_raw_send(&h);
+                RUN_UNTIL(h.event, buffer_length(&h.server.got) == n + 11 || h.server.closed);
+                cr_assert(!h.server.closed, "%s", h.server.reason);
+
+                cr_assert(bytestream_write(h.server.stream, "answer", 6) == 0);
+                cr_assert(bytestream_flush(h.server.stream) == 0);
+                tls_session_socket_readable(h.client);
+                cr_assert(tls_session_read(h.client, data, sizeof(data)) == 6, "%s",
+                                tls_session_reason(h.client));
+        }
+        half_raw_clear(&h);
+}
+
+/* Each asks for an answer; none is read. The server must not pile them up. */
+Test(tls, a_peer_that_asks_for_keys_without_end) {
+        struct half_raw h;
+        int n;
+
+        half_raw_init(&h);
+        for (n = 0; n < 100000 && !h.server.closed; n++) {
+                cr_assert(tls_session_update_keys(h.client) == 0);
+                half_raw_send(&h);
+                run_idle(h.event);
+                cr_assert(h.server.closed || bytestream_pending(h.server.stream) <= 128 * 1024);
+        }
+        cr_assert(h.server.closed, "%d updates were answered", n);
+        cr_assert_str_eq(h.server.reason, "peer has us send without end and reads nothing");
+        half_raw_clear(&h);
+}
+
+/* --- refused --- */
 
 /* The server does not like the client: what the server logs, and what the client hears of it. */
 static void check_client_refused(const char *client, int error, const char *reason, const char *alert) {
@@ -264,8 +303,7 @@ Test(tls, a_name_that_is_none_cannot_be_asked_for) {
         fixture_clear(&f);
 }
 
-/* --- strangers
- * --------------------------------------------------------------------------------------------------- */
+/* --- strangers --- */
 
 static void check_garbage(const void *p, size_t n, const char *reason) {
         sd_event *event = new_loop();
@@ -345,8 +383,7 @@ Test(tls, a_peer_that_says_nothing_times_out) {
         sd_event_unref(event);
 }
 
-/* --- openssl as the other end
- * ------------------------------------------------------------------------------------ */
+/* --- openssl as the other end --- */
 
 struct child {
         pid_t pid;
@@ -553,8 +590,35 @@ Test(tls, openssl_as_server_with_tls_1_2_only) {
         fixture_clear(&f);
 }
 
-/* --- files
- * ------------------------------------------------------------------------------------------------------- */
+/* --- curl as the other end --- */
+
+Test(tls, curl_as_client) {
+        static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        struct rpc_address address;
+        struct child child;
+        struct fixture f;
+        int listener, fd;
+
+        fixture_init(&f, "admin-vm", "app-vm");
+        listener = listen_on("127.0.0.1:0", &address);
+        child = start("exec curl -sS --http2 --tlsv1.3 --cacert %s --cert %s --key %s --resolve "
+                      "admin-vm:%u:127.0.0.1 "
+                      "https://admin-vm:%u/",
+                        cert_path("app-vm", "ca-cert.pem"), cert_path("app-vm", "cert.pem"),
+                        cert_path("app-vm", "key.pem"), ntohs(address.in.sin_port),
+                        ntohs(address.in.sin_port));
+        fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        close(listener);
+        cr_assert(bytestream_new_accepted(&f.server.stream, f.event, fd, f.server_tls, PATIENCE_USEC,
+                                  &end_ops, &f.server) == 0);
+        RUN_UNTIL(f.event, buffer_length(&f.server.got) >= sizeof(preface) - 1 || f.server.closed);
+        cr_assert(!f.server.closed, "%s", f.server.reason);
+        cr_assert(memcmp(buffer_bytes(&f.server.got), preface, sizeof(preface) - 1) == 0);
+        stop(&child);
+        fixture_clear(&f);
+}
+
+/* --- files --- */
 
 static void check_files(int error, const char *text, const char *ca, const char *cert, const char *key) {
         _cleanup_(tls_context_unrefp) struct tls_context *tls = NULL;
@@ -612,8 +676,7 @@ Test(tls, a_key_that_others_may_read) {
                                 cert_path("admin-vm", "cert.pem"), make_file("open.pem", key, modes[i]));
 }
 
-/* --- names in certificates
- * --------------------------------------------------------------------------------------- */
+/* --- names in certificates --- */
 
 Test(tls, no_byte_of_a_certificate_can_harm) {
         _cleanup_(freep) char *pem = NULL;
