@@ -62,11 +62,11 @@ static void detach(struct rpc_client_call *call) {
 
         if (!stream)
                 return;
+        /* Its budget is the connection's, which may be gone before the call is. */
+        message_reader_clear(&call->reader);
         if (!stream->end_received || !stream->out_end)
                 http2_stream_reset(stream, NGHTTP2_CANCEL);
         http2_stream_forget(stream);
-        /* Its budget is the connection's, which may be gone before the call is. */
-        message_reader_clear(&call->reader);
 }
 
 /* ---- the end ---- */
@@ -207,12 +207,18 @@ static void on_headers(struct http2_stream *stream, void *userdata) {
         struct rpc_client_call *call = userdata;
         const char *status = http2_stream_header(stream, ":status");
         const char *encoding = http2_stream_header(stream, "grpc-encoding");
+        const char *type = http2_stream_header(stream, "content-type");
 
         if (status && !streq(status, "200") && !http2_stream_header(stream, "grpc-status")) {
                 _cleanup_(freep) char *message =
                                 text_printf("The server answered with HTTP status %s", status);
 
                 set_error(call, code_of_http(status), strempty(message));
+        } else if (type && !startswith(type, "application/grpc")) {
+                _cleanup_(freep) char *message =
+                                text_printf("The server answered with %.100s, not gRPC", type);
+
+                set_error(call, RPC_UNKNOWN, strempty(message));
         } else if (encoding && !streq(encoding, "identity"))
                 set_error(call, RPC_INTERNAL, "The server compresses, unasked");
         else if (stream->headers_overflow)
