@@ -19,6 +19,7 @@
 #include "health.pb-c.h"
 #include "hwid.pb-c.h"
 #include "locale.pb-c.h"
+#include "logs.pb-c.h"
 #include "notify.pb-c.h"
 #include "policyadmin.pb-c.h"
 #include "reflection_v1.pb-c.h"
@@ -331,6 +332,16 @@ static const struct service_case services[] = {
                         "MonitorUnit(systemd.UnitResourceRequest) stream systemd.UnitResourceResponse" } },
         { &systemd__unit_watch_service__descriptor, "systemd.UnitWatchService",
                 { "WatchUnits(systemd.WatchUnitsRequest) stream systemd.UnitStatus" } },
+        { &systemd__unit_manage_service__descriptor, "systemd.UnitManageService",
+                { "ManageUnit(systemd.ManageUnitRequest) systemd.UnitDetail",
+                        "ListUnits(systemd.ListUnitsRequest) systemd.ListUnitsResponse" } },
+        { &logs__logs_service__descriptor, "logs.LogsService",
+                { "ReadLogs(logs.LogsRequest) stream logs.LogEntry" } },
+        { &admin__fleet_service__descriptor, "admin.FleetService",
+                { "ManageUnit(admin.ManageUnitRequest) systemd.UnitDetail",
+                        "ListUnits(admin.ListUnitsRequest) systemd.ListUnitsResponse",
+                        "WatchUnit(admin.UnitStatusRequest) stream systemd.UnitStatus",
+                        "ReadLogs(admin.ReadLogsRequest) stream logs.LogEntry" } },
         { &stats__stats_service__descriptor, "stats.StatsService",
                 { "GetStats(stats.StatsRequest) stats.StatsResponse",
                         "GetSysinfo(stats.StatsRequest) stats.SysinfoResponse" } },
@@ -446,7 +457,7 @@ Test(proto, descriptor_set) {
 
         set = givc__descriptor__file_descriptor_set__unpack(NULL, givc_descriptors_size(), givc_descriptors);
         cr_assert_not_null(set);
-        cr_assert_eq(set->n_file, 15);
+        cr_assert_eq(set->n_file, 16);
 
         for (size_t i = 0; i < set->n_file; i++) {
                 files[i] = givc__descriptor__file_descriptor_proto__unpack(
