@@ -368,6 +368,13 @@ int tls_session_handshake(struct tls_session *session) {
         if (r != WOLFSSL_SUCCESS)
                 return wolfSSL_get_error(session->ssl, r) == WOLFSSL_ERROR_WANT_READ ? -EAGAIN
                                                                                      : explain(session);
+        /* A wolfSSL that calls on_verify() only about errors would leave the peer unknown, and its name
+         * unchecked. */
+        if (!session->identity.names) {
+                session->reason_text = "this wolfSSL does not show the peer's certificate "
+                                       "(WOLFSSL_ALWAYS_VERIFY_CB)";
+                return session->error = -EOPNOTSUPP;
+        }
         r = check_alpn(session);
         if (r < 0)
                 return r;
