@@ -22,24 +22,25 @@ struct rpc_address {
 };
 
 /*
- * Reads "IP:PORT", "[IP6]:PORT", "/path", "unix:/path", "@abstract" or "vsock:CID:PORT" (CID a number, "any", "host" or
- * "local"). Host names are not looked up: that would wait. 0, or -EINVAL with *ret_error (static text) saying what is
- * allowed.
+ * Reads "IP:PORT", "[IP6]:PORT", "/path", "unix:/path", "@abstract" or "vsock:CID:PORT" (CID a number,
+ * "any", "host" or "local"). Host names are not looked up: that would wait. 0, or -EINVAL with *ret_error
+ * (static text) saying what is allowed.
  */
 int rpc_address_parse(struct rpc_address *address, const char *text, const char **ret_error);
 
 /* From the fields of a TransportConfig: protocol tcp, vsock, unix or abstract. */
-int rpc_address_from_transport(struct rpc_address *address, const char *protocol, const char *where, const char *port,
-        const char **ret_error);
+int rpc_address_from_transport(struct rpc_address *address, const char *protocol, const char *where,
+                const char *port, const char **ret_error);
 
 /* What rpc_address_parse() would read, on the heap; NULL: ENOMEM. Unnamed Unix sockets are "unix:". */
 char *rpc_address_format(const struct rpc_address *address);
 
-/* The IP alone for TCP ("192.168.100.5"; IPv4 mapped into IPv6 as IPv4), else the same as rpc_address_format(). */
+/* The IP alone for TCP ("192.168.100.5"; IPv4 mapped into IPv6 as IPv4), else the same as
+ * rpc_address_format(). */
 char *rpc_address_format_host(const struct rpc_address *address);
 
 /*
- * The 4 or 16 bytes of the IP (IPv4 mapped into IPv6 counts as IPv4) into ip; returns their number, or 0 where the
- * address is not TCP.
+ * The 4 or 16 bytes of the IP (IPv4 mapped into IPv6 counts as IPv4) into ip; returns their number, or 0
+ * where the address is not TCP.
  */
 size_t rpc_address_ip(const struct rpc_address *address, uint8_t ip[16]);

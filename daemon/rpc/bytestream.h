@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * One connection as two streams of bytes, in clear or under TLS: connecting, the handshake, and records are its
- * business; what the bytes mean is not. Never blocks.
+ * One connection as two streams of bytes, in clear or under TLS: connecting, the handshake, and records are
+ * its business; what the bytes mean is not. Never blocks.
  */
 
 #include "address.h"
@@ -21,8 +21,9 @@ struct bytestream_ops {
         /* What is queued has fallen below BYTESTREAM_LOW after a bytestream_pending() at or above it. */
         void (*writable)(struct bytestream *stream, void *userdata);
         /*
-         * The connection has failed: error is a negative errno, reason a text for the log ("certificate expired",
-         * "peer sent no certificate", …). The last callback; the owner frees the stream, in here or later.
+         * The connection has failed: error is a negative errno, reason a text for the log ("certificate
+         * expired", "peer sent no certificate", …). The last callback; the owner frees the stream, in here
+         * or later.
          */
         void (*closed)(struct bytestream *stream, int error, const char *reason, void *userdata);
 };
@@ -32,30 +33,40 @@ struct bytestream_ops {
 #define BYTESTREAM_LOW  (32 * 1024)
 
 /*
- * Takes over fd, a connected socket, which becomes the stream's even on failure. tls NULL: in clear. As server under
- * TLS, requires the client's certificate. handshake_usec: how long the handshake may take. ALPN is "h2": refused without it.
+ * Takes over fd, a connected socket, which becomes the stream's even on failure. tls NULL: in clear. As
+ * server under TLS, requires the client's certificate. handshake_usec: how long the handshake may take. ALPN
+ * is "h2": refused without it.
  */
 int bytestream_new_accepted(struct bytestream **ret, sd_event *event, int fd, struct tls_context *tls,
-        uint64_t handshake_usec, const struct bytestream_ops *ops, void *userdata);
+                uint64_t handshake_usec, const struct bytestream_ops *ops, void *userdata);
 
 /*
- * Connects to address. server_name: what is sent as SNI and must be among the DNS names of the server's certificate.
- * timeout_usec covers connecting and the handshake. An error that is known at once is told by closed(), later.
+ * Connects to address. server_name: what is sent as SNI and must be among the DNS names of the server's
+ * certificate. timeout_usec covers connecting and the handshake. An error that is known at once is told by
+ * closed(), later.
  */
 int bytestream_new_connecting(struct bytestream **ret, sd_event *event, const struct rpc_address *address,
-        struct tls_context *tls, const char *server_name, uint64_t timeout_usec, const struct bytestream_ops *ops,
-        void *userdata);
+                struct tls_context *tls, const char *server_name, uint64_t timeout_usec,
+                const struct bytestream_ops *ops, void *userdata);
 
 /* Closes at once (TLS close_notify is attempted); may be called from within a callback. Returns NULL. */
 struct bytestream *bytestream_free(struct bytestream *stream);
 DEFINE_CLEANUP(struct bytestream, bytestream_free)
 
-/* Bytes read into p; 0: the peer has ended its side; -EAGAIN; or another negative errno (closed() follows). */
+/*
+ * Bytes read into p; 0: the peer has ended its side, under TLS with close_notify; -EAGAIN; or another
+ * negative errno (closed() follows): -ECONNRESET where a TLS connection ends without close_notify, and may
+ * have been cut short. -EAGAIN also comes after a while although there is more, so that others have their
+ * turn: readable() is told again.
+ */
 ssize_t bytestream_read(struct bytestream *stream, void *p, size_t n);
 /* While off, readable() is not told and no more is read from the socket: how a reader stops its writer. */
 void bytestream_set_reading(struct bytestream *stream, bool on);
 
-/* Queues n bytes (all of them), as TLS records where there is TLS. 0 or a negative errno (closed() follows). */
+/*
+ * Queues n bytes (all of them), as TLS records where there is TLS; small pieces share a record until the
+ * flush. 0; -ENOTCONN before ready(); or another negative errno (closed() follows).
+ */
 int bytestream_write(struct bytestream *stream, const void *p, size_t n);
 /* Hands what is queued to the socket; whatever it does not take now goes when it can. */
 int bytestream_flush(struct bytestream *stream);

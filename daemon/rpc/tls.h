@@ -12,24 +12,24 @@ struct tls_context;
 
 /* Who the peer of a connection is, as its certificate (verified by then) says. */
 struct tls_identity {
-        char *name;  /* the first DNS name in subjectAltName; NULL: it has none */
+        char *name;   /* the first DNS name in subjectAltName; NULL: it has none */
         char **names; /* every DNS name, NULL-terminated */
         /* IP addresses in subjectAltName */
         struct tls_ip {
                 uint8_t bytes[16];
                 uint8_t length; /* 4 or 16 */
-        } *ips;
+        } * ips;
         size_t n_ips;
         char *serial; /* hexadecimal, for the log */
 };
 
 /*
- * Reads three PEM files. Checked here and now: that they parse, that key and certificate belong together, and that
- * key_path is not readable or writable by others. On failure *ret_error (the caller's) names the file and what is
- * wrong with it.
+ * Reads three PEM files. Checked here and now: that they parse, that key and certificate belong together,
+ * and that key_path is not readable or writable by others. On failure *ret_error (the caller's) names the
+ * file and what is wrong with it.
  */
-int tls_context_new(struct tls_context **ret, const char *ca_path, const char *cert_path, const char *key_path,
-        char **ret_error);
+int tls_context_new(struct tls_context **ret, const char *ca_path, const char *cert_path,
+                const char *key_path, char **ret_error);
 struct tls_context *tls_context_ref(struct tls_context *context);
 struct tls_context *tls_context_unref(struct tls_context *context);
 DEFINE_CLEANUP(struct tls_context, tls_context_unref)
