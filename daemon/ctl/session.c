@@ -202,6 +202,7 @@ void session_end(struct session *session, int code) {
 bool session_flush(struct session *session) {
         if (fflush(stdout) == 0 && !ferror(stdout))
                 return true;
+        session->output_gone = true;
         session_end(session, errno == EPIPE ? EXIT_FAILED : fail_errno(-errno, "cannot print"));
         return false;
 }

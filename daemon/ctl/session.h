@@ -19,6 +19,7 @@ struct session {
         char *peer;           /* whom we speak to, for people: "admin-vm at 192.168.101.10:9001" */
         char *identity;       /* whom we speak as; NULL: no certificate */
         bool watches_output;  /* a reader of standard output who goes away ends the run */
+        bool output_gone;     /* and has */
         struct list calls;    /* under way */
         struct list failures; /* to be told of at the next turn of the loop */
         int code;             /* an enum exit_code: that of the first failure */

@@ -5,6 +5,7 @@
 #include "options.h"
 #include "output.h"
 #include "session.h"
+#include "show.h"
 #include "text.h"
 #include "unit-name.h"
 
@@ -105,17 +106,8 @@ int verb_query(struct session *session, const struct options *options) {
         return r == EXIT_DONE ? session_run(session) : r;
 }
 
-static int show_status(struct session *session, const ProtobufCMessage *response, const char *subject) {
-        const Systemd__UnitStatus *status = (const Systemd__UnitStatus *) response;
-        int r = 0;
-
-        if (session->options->json)
-                r = output_json(stdout, output_status_json(status));
-        else if (session->options->compatible)
-                r = output_status_deployed(stdout, status);
-        else
-                output_status(stdout, status);
-        return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;
+static int show_answer(struct session *session, const ProtobufCMessage *response, const char *subject) {
+        return show_status(session->options, (const Systemd__UnitStatus *) response);
 }
 
 int verb_get_status(struct session *session, const struct options *options) {
@@ -141,7 +133,7 @@ int verb_get_status(struct session *session, const struct options *options) {
                                         .method = "GetUnitStatus",
                                         .message = &message.base,
                                         .what = what,
-                                        .show = show_status,
+                                        .show = show_answer,
                         });
         return r == EXIT_DONE ? session_run(session) : r;
 }

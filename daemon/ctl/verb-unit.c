@@ -4,6 +4,7 @@
 #include "options.h"
 #include "output.h"
 #include "session.h"
+#include "show.h"
 #include "systemd.pb-c.h"
 #include "text.h"
 #include "unit-name.h"
@@ -25,19 +26,10 @@ static char *describe(const struct options *options, const char *unit) {
                         options->name);
 }
 
-static int show_status(struct session *session, const ProtobufCMessage *response, const char *subject) {
+static int show_answer(struct session *session, const ProtobufCMessage *response, const char *subject) {
         const Systemd__UnitStatus *status = ((const Systemd__UnitResponse *) response)->unitstatus;
-        int r = 0;
 
-        if (!status)
-                return EXIT_DONE;
-        if (session->options->json)
-                r = output_json(stdout, output_status_json(status));
-        else if (session->options->compatible)
-                r = output_status_deployed(stdout, status);
-        else
-                output_status(stdout, status);
-        return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;
+        return status ? show_status(session->options, status) : EXIT_DONE;
 }
 
 int verb_unit(struct session *session, const struct options *options) {
@@ -64,7 +56,7 @@ int verb_unit(struct session *session, const struct options *options) {
                                         .what = what,
                                         /* Of the rest, that it is done says it all. */
                                         .show = options->json || streq(action->method, "GetUnitStatus")
-                                                        ? show_status
+                                                        ? show_answer
                                                         : NULL,
                         });
         return r == EXIT_DONE ? session_run(session) : r;
@@ -132,9 +124,9 @@ int verb_unit_monitor(struct session *session, const struct options *options) {
         if (r < 0)
                 return fail_errno(r, what);
         message.unitname = unit;
-        rpc_client_send(monitor.call, &message.base);
+        r = rpc_client_send(monitor.call, &message.base);
         rpc_client_half_close(monitor.call);
-        r = session_run(session);
+        r = r < 0 ? fail_errno(r, what) : session_run(session);
         if (monitor.call)
                 rpc_client_cancel(monitor.call);
         return r;

@@ -37,6 +37,8 @@ static void print(struct watch *watch, enum output_event event, const Admin__Que
         const struct options *options = watch->options;
         int r;
 
+        if (watch->session->output_gone)
+                return;
         if (options->json)
                 r = output_event_json(stdout, event, item, options->compatible);
         else
@@ -165,9 +167,9 @@ static int watch_call(struct watch *watch) {
                         &ops, watch, &watch->call);
         if (r < 0)
                 return fail_errno(r, "cannot watch");
-        rpc_client_send(watch->call, &message.base);
+        r = rpc_client_send(watch->call, &message.base);
         rpc_client_half_close(watch->call);
-        return EXIT_DONE;
+        return r < 0 ? fail_errno(r, "cannot watch") : EXIT_DONE;
 }
 
 int verb_watch(struct session *session, const struct options *options) {

@@ -628,10 +628,11 @@ def test_usage(program):
     assert re.fullmatch(r"givcctl \d[\d.]*\n", ctl("--version")[0])
 
 
-def test_output_that_cannot_be_written(ctl):
+@pytest.mark.parametrize("arguments", [["query"], ["query", "--json"], ["watch", "--initial"]], ids=" ".join)
+def test_output_that_cannot_be_written(ctl, arguments):
     with open("/dev/full", "w") as full:
-        process = ctl.start("query", stdout=full)
-        assert "No space left" in process.communicate(timeout=TIMEOUT)[1]
+        process = ctl.start(*arguments, stdout=full)
+        assert process.communicate(timeout=TIMEOUT)[1] == "givcctl: cannot print: No space left on device\n"
         assert process.returncode == 1
 
 
