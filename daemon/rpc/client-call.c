@@ -304,7 +304,7 @@ static void on_writable(struct http2_stream *stream _unused_, void *userdata) {
         (void) call_leave(call);
 }
 
-static void on_closed(struct http2_stream *stream _unused_, uint32_t error, void *userdata) {
+static void on_closed(struct http2_stream *stream, uint32_t error, void *userdata) {
         struct rpc_client_call *call = userdata;
         _cleanup_(freep) char *message = NULL;
 
@@ -312,6 +312,8 @@ static void on_closed(struct http2_stream *stream _unused_, uint32_t error, void
         message_reader_clear(&call->reader);
         if (error != HTTP2_STREAM_LOST)
                 message = text_printf("The server reset the stream: %s", nghttp2_http2_strerror(error));
+        else if (stream->lost_reason)
+                message = text_printf("The connection was lost: %s", stream->lost_reason);
         client_call_fail(call, code_of_http2(error), message ?: "The connection was lost");
 }
 

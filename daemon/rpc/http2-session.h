@@ -36,12 +36,14 @@ struct http2 {
         size_t n_gathered;
 
         bool receiving, flushing;
+        bool failed;     /* the bytestream has: its closed() follows */
         bool abandoning; /* the owner has called http2_abandon(): the last frames go, and no stream hears of
                             it */
         bool closed;     /* the owner has heard closed(), or has called http2_free() */
         bool goaway_told;
         enum http2_drain draining;
-        char *reason; /* why we terminated */
+        char *reason;            /* why we terminated */
+        const char *lost_reason; /* while the streams hear that the connection is lost */
 
         uint64_t received_usec; /* CLOCK_MONOTONIC of the last bytes from the peer */
         uint64_t ping_usec;     /* and of our last PING */

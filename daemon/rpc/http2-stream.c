@@ -77,6 +77,7 @@ static void unlink_stream(struct http2_stream *stream) {
 
 /* From here on the stream is freed as soon as no function runs on it any more. */
 static void tell_closed(struct http2_stream *stream, uint32_t error) {
+        stream->lost_reason = stream->connection->lost_reason;
         stream->connection = NULL;
         stream_enter(stream);
         if (stream->ops)

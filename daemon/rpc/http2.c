@@ -51,6 +51,7 @@ static void shut(struct http2 *h) {
 static void end(struct http2 *h, int error, const char *reason) {
         if (h->closed)
                 return;
+        h->lost_reason = reason;
         shut(h);
         h->config.ops->closed(h, error, reason, h->config.userdata);
 }
@@ -71,6 +72,13 @@ size_t http2_out_bytes(const struct http2 *h) {
         return h->out_bytes;
 }
 
+static int write_bytes(struct http2 *h, const void *p, size_t n) {
+        int r = bytestream_write(h->bytes, p, n);
+
+        h->failed = h->failed || r < 0;
+        return r;
+}
+
 int http2_gather(struct http2 *h, const void *p, size_t n) {
         while (n > 0) {
                 size_t part = MIN(n, GATHER_BYTES - h->n_gathered);
@@ -82,7 +90,7 @@ int http2_gather(struct http2 *h, const void *p, size_t n) {
                 n -= part;
                 if (h->n_gathered < GATHER_BYTES)
                         break;
-                r = bytestream_write(h->bytes, h->gather, h->n_gathered);
+                r = write_bytes(h, h->gather, h->n_gathered);
                 if (r < 0)
                         return r;
                 h->n_gathered = 0;
@@ -109,10 +117,12 @@ static int send_frames(struct http2 *h) {
         h->n_gathered = 0;
         r = nghttp2_session_send(h->session);
         if (r == 0 && !h->closed && h->n_gathered > 0)
-                r = bytestream_write(h->bytes, gather, h->n_gathered);
+                r = write_bytes(h, gather, h->n_gathered);
         h->gather = NULL;
-        if (r == 0 && !h->closed)
+        if (r == 0 && !h->closed) {
                 r = bytestream_flush(h->bytes);
+                h->failed = h->failed || r < 0;
+        }
         return r;
 }
 
@@ -143,15 +153,16 @@ static void end_if_done(struct http2 *h) {
 void http2_flush(struct http2 *h) {
         int r;
 
-        if (h->closed || !h->session || h->flushing)
+        if (h->closed || h->failed || !h->session || h->flushing)
                 return;
         http2_ref(h);
         h->flushing = true;
         r = send_frames(h);
         h->flushing = false;
-        if (r < 0)
-                end(h, -ECONNRESET, "the connection takes no more bytes");
-        else if (!h->closed)
+        /* Of a failed bytestream on_closed() tells, and knows why. */
+        if (r < 0 && !h->failed)
+                end(h, -ENOMEM, "out of memory");
+        if (r >= 0 && !h->closed)
                 end_if_done(h);
         http2_unref(h);
 }
@@ -336,9 +347,12 @@ static void receive(struct http2 *h) {
                 n = bytestream_read(h->bytes, piece, sizeof(piece));
                 if (n == -EAGAIN)
                         return;
-                if (n <= 0) {
-                        end(h, n < 0 ? (int) n : -ECONNRESET,
-                                        n < 0 ? strerror((int) -n) : "closed by the peer");
+                if (n < 0) {
+                        h->failed = true;
+                        return;
+                }
+                if (n == 0) {
+                        end(h, -ECONNRESET, "closed by the peer");
                         return;
                 }
                 taken = nghttp2_session_mem_recv(h->session, piece, (size_t) n);

@@ -57,6 +57,7 @@ struct http2_stream {
         bool out_deferred;
         const nghttp2_nv *trailers;
         size_t n_trailers;
+        const char *lost_reason; /* in closed() */
         unsigned inside; /* callbacks to the owner under way: whoever leaves the last one frees a closed
                             stream */
 };
@@ -78,7 +79,8 @@ struct http2_stream_ops {
         void (*closed)(struct http2_stream *stream, uint32_t error, void *userdata);
 };
 
-/* closed()'s error of a stream that was lost with its connection: no HTTP/2 code. */
+/* closed()'s error of a stream that was lost with its connection: no HTTP/2 code. stream->lost_reason says
+ * more. */
 #define HTTP2_STREAM_LOST UINT32_MAX
 
 #define HTTP2_STREAM_HIGH (256 * 1024)

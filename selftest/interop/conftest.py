@@ -13,7 +13,8 @@ import transports
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
-    """A directory with members server, client, expired, and foreign, which another CA has certified."""
+    """A directory with members server, client, expired, and nameless; and in it another one, elsewhere, where another
+    CA has certified a server and a client."""
     directory = tmp_path_factory.mktemp("certificates")
 
     def make(*arguments):

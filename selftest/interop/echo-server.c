@@ -71,6 +71,12 @@ static void drained(_unused_ struct rpc_server *server, _unused_ void *userdata)
         echo_event("drained", "");
 }
 
+static void set_certificates(struct echo_server *echo, const char *directory) {
+        tls_context_unref(echo->tls);
+        echo->tls = echo_load_tls(directory);
+        rpc_server_set_tls(echo->server, echo->tls);
+}
+
 static void print_counters(const struct echo_server *echo) {
         struct rpc_server_counters c;
 
@@ -93,6 +99,8 @@ static void run_command(const json_t *command, void *userdata) {
                 rpc_health_set(echo->health, true);
         else if (streq(what, "not-serving"))
                 rpc_health_set(echo->health, false);
+        else if (streq(what, "certificates"))
+                set_certificates(echo, lines_text(command, "directory"));
         else if (streq(what, "drain"))
                 rpc_server_drain(echo->server, drained);
         else
@@ -118,10 +126,8 @@ static void setup(struct echo_server *echo, const struct settings *settings) {
         if (text_read_file(settings->descriptors, 1024 * 1024, &descriptors, &n) < 0 ||
                         rpc_reflection_new(&echo->reflection, echo->server, descriptors, n) < 0)
                 lines_fail("Cannot read %s", settings->descriptors);
-        if (settings->certificates) {
-                echo->tls = echo_load_tls(settings->certificates);
-                rpc_server_set_tls(echo->server, echo->tls);
-        }
+        if (settings->certificates)
+                set_certificates(echo, settings->certificates);
 }
 
 static void teardown(struct echo_server *echo) {
