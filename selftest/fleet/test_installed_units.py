@@ -121,7 +121,7 @@ def test_the_watchdog_ends_a_daemon_that_hangs(destdir):
     drop_in = contents.file('/etc/systemd/system/givc-agent.service.d/watchdog.conf', '[Service]\nWatchdogSec=1\n')
     with Fleet(destdir, guests=['admin-vm', 'net-vm'], files={'net-vm': [drop_in]}) as fleet:
         unit = fleet.wait_unit('net-vm', 'givc-agent.service', 'running')
-        fleet.run('net-vm', ['kill', '-STOP', unit['MainPID']], check=True)
+        fleet.run('net-vm', f'kill -STOP {unit["MainPID"]}', check=True)
 
         def is_another():
             now = fleet.unit('net-vm', 'givc-agent.service')
