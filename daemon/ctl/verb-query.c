@@ -82,8 +82,10 @@ static int show_list(struct session *session, const ProtobufCMessage *response, 
                         chosen[n++] = all->list[i];
         if (options->json)
                 r = output_list_json(stdout, chosen, n, options->compatible);
-        else
+        else if (n > 0)
                 r = output_table(stdout, chosen, n);
+        else
+                complain(all->n_list > 0 ? "nothing registered is of this kind" : "nothing is registered");
         return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;
 }
 

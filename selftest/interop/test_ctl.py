@@ -358,6 +358,13 @@ def test_filters(ctl, filters, names):
     assert [entry["name"] for entry in json.loads(ctl("query", "--json", *filters)[0])] == names
 
 
+def test_nothing_to_show(ctl, fake):
+    assert ctl("query", "--by-type=AppVM") == ("", "givcctl: nothing registered is of this kind\n")
+    fake.items = []
+    assert ctl("query") == ("", "givcctl: nothing is registered\n")
+    assert ctl("query", "--json") == ("[]\n", "")
+
+
 def test_status(ctl):
     out, _ = ctl("get-status", "net-vm", "demo.service")
     assert out.splitlines()[0] == "demo.service - A demo"
