@@ -6,6 +6,7 @@
 #include <wolfssl/options.h>
 
 #include <wolfssl/wolfcrypt/cryptocb.h>
+#include <wolfssl/wolfcrypt/ecc.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 /*
@@ -22,6 +23,7 @@
 #define GCM_TAG_BYTES  16
 
 static struct tls_aes *current;
+static bool allow_tables;
 
 void tls_aes_enter(struct tls_aes *aes) {
         current = aes;
@@ -114,7 +116,14 @@ static int decrypt(wc_CryptoInfo *info) {
         return 0;
 }
 
+void tls_aes_allow_tables(bool allow) {
+        allow_tables = allow;
+}
+
 static int on_crypto(int device, wc_CryptoInfo *info, void *context) {
+        /* Before each operation with a public or private key: no point is ever used a second time. */
+        if (info->algo_type == WC_ALGO_TYPE_PK && !allow_tables)
+                wc_ecc_fp_free();
         if (!current || info->algo_type != WC_ALGO_TYPE_CIPHER || info->cipher.type != WC_CIPHER_AES_GCM)
                 return CRYPTOCB_UNAVAILABLE;
         return info->cipher.enc ? encrypt(info) : decrypt(info);

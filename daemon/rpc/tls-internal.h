@@ -45,6 +45,11 @@ struct tls_aes {
 /* What to give to wolfSSL_CTX_SetDevId(); the same each time. A negative errno where libgcrypt cannot be
  * used. */
 int tls_aes_device(void);
+/*
+ * Whether wolfSSL may make a table of each curve point that is used a second time: that costs 5 ms, and each
+ * use from then on takes 0.1 ms instead of 0.6. At first it may not.
+ */
+void tls_aes_allow_tables(bool allow);
 /* Until the next call, what wolfSSL en- and decrypts is this session's. */
 void tls_aes_enter(struct tls_aes *aes);
 void tls_aes_clear(struct tls_aes *aes);
@@ -52,6 +57,8 @@ void tls_aes_clear(struct tls_aes *aes);
 static inline void tls_aes_enter(struct tls_aes *aes) {
 }
 static inline void tls_aes_clear(struct tls_aes *aes) {
+}
+static inline void tls_aes_allow_tables(bool allow) {
 }
 #endif
 

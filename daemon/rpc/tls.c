@@ -20,6 +20,9 @@
 /* Without a handshake for this long, none is expected soon. */
 #define REST_USEC (3 * USEC_PER_SEC)
 
+/* Handshakes with less rest between them before tables of curve points pay: see tls_aes_allow_tables(). */
+#define HANDSHAKES_FEW 8
+
 /*
  * As server ours decides: AES-128-GCM first, which is quickest here and strong enough for what P-256
  * certificates protect; deployed peers offer all three.
@@ -34,6 +37,7 @@ struct tls_context {
         struct tls_identity identity;
         struct tls_scratch *scratch; /* NULL until the first session */
         sd_event_source *rest_source;
+        unsigned n_handshakes; /* since the last rest */
 };
 
 /* The three files, read. */
@@ -225,9 +229,12 @@ static int check_key(WOLFSSL_CTX *ctx, WOLFSSL_X509 *x509, const struct pem *key
         bio = wolfSSL_BIO_new_mem_buf(key->data, (int) key->n);
         private = bio ? wolfSSL_PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
         public = wolfSSL_X509_get_pubkey(x509);
-        pair = public && private && wolfSSL_CTX_check_private_key(ctx) == WOLFSSL_SUCCESS;
-        if (pair && wolfSSL_EVP_PKEY_base_id(public) == EVP_PKEY_EC)
+        if (!public || !private || wolfSSL_EVP_PKEY_base_id(public) != wolfSSL_EVP_PKEY_base_id(private))
+                pair = false;
+        else if (wolfSSL_EVP_PKEY_base_id(public) == EVP_PKEY_EC)
                 pair = is_pair(wolfSSL_EVP_PKEY_get0_EC_KEY(public), wolfSSL_EVP_PKEY_get0_EC_KEY(private));
+        else
+                pair = wolfSSL_CTX_check_private_key(ctx) == WOLFSSL_SUCCESS;
         wolfSSL_EVP_PKEY_free(public);
         wolfSSL_EVP_PKEY_free(private);
         wolfSSL_BIO_free(bio);
@@ -343,16 +350,23 @@ struct tls_scratch *tls_context_scratch(struct tls_context *context) {
         return context->scratch;
 }
 
-static int on_rest(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata _unused_) {
+static int on_rest(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        struct tls_context *context = userdata;
+
+        context->n_handshakes = 0;
         wc_ecc_fp_free();
         (void) malloc_trim(0);
         return 0;
 }
 
 void tls_context_handshake_begins(struct tls_context *context, sd_event *event) {
+        if (context->n_handshakes < HANDSHAKES_FEW)
+                context->n_handshakes++;
+        tls_aes_allow_tables(context->n_handshakes >= HANDSHAKES_FEW);
+
         if (!context->rest_source) {
                 (void) sd_event_add_time_relative(event, &context->rest_source, CLOCK_MONOTONIC, REST_USEC,
-                                USEC_PER_SEC, on_rest, NULL);
+                                USEC_PER_SEC, on_rest, context);
                 return;
         }
         (void) sd_event_source_set_time_relative(context->rest_source, REST_USEC);
