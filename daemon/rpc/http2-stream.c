@@ -248,6 +248,8 @@ static bool tell_end(struct http2_stream *stream) {
 void http2_stream_set_reading(struct http2_stream *stream, bool on) {
         struct http2 *h = stream->connection;
 
+        if (stream->reading_off == !on)
+                return;
         stream->reading_off = !on;
         if (!on || !h || stream->held_inside)
                 return;
