@@ -2,6 +2,7 @@
 #include "manager.h"
 #include "call.h"
 #include "descriptors.h"
+#include "locale-client.h"
 #include "log.h"
 #include "message-ids.h"
 #include "registration.h"
@@ -192,6 +193,9 @@ static int make_server(struct manager *manager) {
         r = rpc_server_add_service(manager->server, &unit_watch_service, manager);
         if (r < 0)
                 return r;
+        r = rpc_server_add_service(manager->server, &locale_service, manager);
+        if (r < 0)
+                return r;
         r = rpc_reflection_new(
                         &manager->reflection, manager->server, givc_descriptors, givc_descriptors_size());
         if (r < 0)
@@ -345,6 +349,19 @@ static void on_stop(struct reactor *reactor, void *userdata) {
         rpc_server_drain(manager->server, on_drained);
 }
 
+static int join_system_bus(struct manager *manager) {
+        int r;
+
+        if (bus_kind() == BUS_SYSTEM) {
+                manager->system_bus = manager->bus;
+                return 0;
+        }
+        r = bus_new(&manager->system_bus, reactor_event(manager->reactor), BUS_SYSTEM);
+        if (r >= 0)
+                bus_start(manager->system_bus);
+        return r;
+}
+
 static int start_units(struct manager *manager) {
         _cleanup_(whitelist_clear) struct whitelist whitelist = WHITELIST_NULL;
         int r;
@@ -355,6 +372,9 @@ static int start_units(struct manager *manager) {
         r = bus_new(&manager->bus, reactor_event(manager->reactor), bus_kind());
         if (r < 0)
                 return log_error_errno(r, "Cannot prepare for D-Bus");
+        r = join_system_bus(manager);
+        if (r < 0)
+                return log_error_errno(r, "Cannot prepare for the system's D-Bus");
         r = units_new(&manager->units, manager->bus, on_unit_changed, manager);
         if (r < 0)
                 return log_error_errno(r, "Cannot prepare for systemd's units");
@@ -422,6 +442,8 @@ struct manager *manager_free(struct manager *manager) {
         rpc_reflection_free(manager->reflection);
         access_guard_free(manager->guard);
         units_free(manager->units);
+        if (manager->system_bus != manager->bus)
+                bus_free(manager->system_bus);
         bus_free(manager->bus);
         tls_context_unref(manager->tls);
         reactor_free(manager->reactor);

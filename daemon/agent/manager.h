@@ -22,7 +22,8 @@ struct manager {
         char *own_unit; /* systemd's name of the unit in which we run; NULL: in none */
 
         struct reactor *reactor;
-        struct bus *bus;
+        struct bus *bus;        /* of the manager that we control */
+        struct bus *system_bus; /* the same where that is the system's: localed, timedated and the like */
         struct units *units;
         struct tls_context *tls; /* NULL: in clear */
         struct access_guard *guard;
@@ -35,6 +36,7 @@ struct manager {
         struct list operations; /* unit-control.c */
         struct list watchers;   /* unit-watch.c */
         struct list monitors;   /* unit-monitor.c */
+        unsigned n_settings;    /* locale-client.c: calls under way */
         struct peer_limit refusals;
 };
 
