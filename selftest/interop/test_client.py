@@ -200,7 +200,8 @@ def test_deadline_is_seen(client):
 
 
 def test_deadline_passes(client, peer):
-    call = client.unary(Request(tag="slow", hang=True), timeout_msec=300)
+    client.finished(client.unary(Request()))  # so that there is a connection
+    call = client.unary(Request(tag="slow", hang=True), timeout_msec=500)
     peer.expect("open", tag="slow")
     end = client.finished(call)
     assert end["code"] == number(grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -531,10 +532,10 @@ def test_dead_server():
 
 
 def test_living_server():
-    with raw_server("--keepalive-msec", "50", "--keepalive-timeout-msec", "200") as (client, connection):
+    with raw_server("--keepalive-msec", "50", "--keepalive-timeout-msec", "500") as (client, connection):
         call = client.unary(Request())
         stream, _ = connection.receive_headers()
-        for _ in range(5):
+        for _ in range(3):
             ping = connection.receive_type(h2raw.PING)
             connection.send(frame(h2raw.PING, h2raw.ACK, 0, ping.payload))
         respond(connection, stream, GRPC, grpc_message(b""), TRAILERS)
