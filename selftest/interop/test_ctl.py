@@ -431,6 +431,15 @@ def test_in_clear(program, handlers, fake):
     assert fake.requests
 
 
+def a_host_name():
+    """localhost; its address where nobody knows it: a minimal system has no /etc/hosts."""
+    try:
+        socket.getaddrinfo("localhost", None)
+        return "localhost"
+    except socket.gaierror:
+        return "127.0.0.1"
+
+
 def test_environment(program, handlers, certs, fake):
     with serving(handlers, certs / "admin-vm") as port:
         ctl = Ctl(program, port)
@@ -446,7 +455,7 @@ def test_environment(program, handlers, certs, fake):
                 "GIVC_HOST_KEY": str(certs / "me/key.pem"),
             },
         )
-        ctl.options = ["--port", str(port), "--addr", "localhost"]
+        ctl.options = ["--port", str(port), "--addr", a_host_name()]
         with serving(handlers) as port:
             ctl("reboot", env={"GIVC_PORT": "1", "GIVC_NO_TLS": "1"}, code=5)
             ctl("reboot", "--port", str(port), env={"GIVC_PORT": "1", "GIVC_NO_TLS": "1"})
