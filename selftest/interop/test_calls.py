@@ -2,11 +2,15 @@
 """grpcio's client and our server: every kind of call, on every kind of address."""
 
 import queue
+import socket
 import threading
+import uuid
 
 import grpc
 import pytest
 
+import harness
+import transports
 from harness import MESSAGE_LIMIT, TIMEOUT, Outcome, Reply, Request, pb, request_of
 
 CODES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
@@ -119,6 +123,28 @@ def test_streams_beyond_the_limit_wait(transport):
             assert server.expect("open")["tag"] not in first
         for call in calls.values():
             call.cancel()
+
+
+# Addresses that the others stand for
+
+
+def test_abstract_socket():
+    name = f"givc-interop-{uuid.uuid4()}"
+    with harness.Server(listen=f"@{name}") as server, harness.Client(server.address) as client:
+        with grpc.insecure_channel(f"unix-abstract:{name}", transports.OPTIONS) as channel:
+            stub = pb.stub(channel, "echo.Echo")
+            assert stub.Unary(Request(payload=b"grpcio"), timeout=TIMEOUT).payload == b"grpcio"
+        assert client.reply(client.unary(Request(payload=b"ours"))).payload == b"ours"
+
+
+def test_ipv6(certificates):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with harness.Server(listen="[::1]:0", certificates=certificates / "server") as server:
+        with harness.Client(server.address, certificates=certificates / "client") as client:
+            assert client.reply(client.unary(Request(payload=b"six"))).payload == b"six"
 
 
 # Status

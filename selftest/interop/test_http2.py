@@ -605,6 +605,18 @@ def test_streams_that_nobody_reads(victim):
         connection.receive_pong()
 
 
+def test_reflection_that_nobody_reads(victim):
+    """Thousands of questions, each with an answer that is much larger: it stops to listen."""
+    question = pb.msg("grpc.reflection.v1.ServerReflectionRequest")(file_containing_symbol="echo.Echo")
+    data = grpc_message(question.SerializeToString()) * 500
+    path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+    with victim.connect((h2raw.INITIAL_WINDOW_SIZE, 0)) as connection:
+        connection.request(1, headers=grpc_headers(path), end=False)
+        for _ in range(1_000_000 // len(data)):
+            connection.send(frame(h2raw.DATA, 0, 1, data))
+        connection.receive_pong()
+
+
 def test_requests_that_do_not_end(victim):
     """250 requests of 4 MB each, all but the last byte of them: more than one connection may have under way."""
     data = grpc_message(bytes(1_000_000), length=4_000_000)[:-1]
