@@ -371,12 +371,14 @@ class SystemdSignals:
 
     def __init__(self, leader):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # It believes only peers whose PID it can see: one of its own PID namespace has to connect. Not by os.fork(), after
+        # which the threads of a gRPC in this process would never end.
+        connect = 'import socket, sys; socket.socket(fileno=int(sys.argv[1])).connect(sys.argv[2])'
         with pid_namespace(leader):
-            # It believes only peers whose PID it can see: one of its own PID namespace has to connect.
-            child = os.fork()
-            if child == 0:
-                os._exit(self._socket.connect_ex(f'/proc/{leader}/root/run/systemd/private') != 0)
-        if os.waitpid(child, 0)[1] != 0:
+            child = subprocess.Popen(['/usr/bin/python3', '-ISc', connect, str(self._socket.fileno()),
+                                      f'/proc/{leader}/root/run/systemd/private'],
+                                     pass_fds=[self._socket.fileno()], stderr=subprocess.DEVNULL)
+        if child.wait() != 0:
             raise FleetError("cannot connect to systemd's private socket")
         self._socket.settimeout(10)
         self._socket.sendall(b'\0AUTH EXTERNAL 30\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n')
