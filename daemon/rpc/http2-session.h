@@ -37,8 +37,7 @@ struct http2 {
 
         bool receiving, flushing;
         bool failed;     /* the bytestream has: its closed() follows */
-        bool abandoning; /* the owner has called http2_abandon(): the last frames go, and no stream hears of
-                            it */
+        bool abandoned; /* the owner has called http2_abandon(), and hears nothing any more */
         bool closed;     /* the owner has heard closed(), or has called http2_free() */
         bool goaway_told;
         enum http2_drain draining;

@@ -486,7 +486,7 @@ static int on_send_data(nghttp2_session *session _unused_, nghttp2_frame *frame 
         if (stream->out_full && stream->out_bytes <= HTTP2_STREAM_LOW) {
                 stream->out_full = false;
                 stream_enter(stream);
-                if (!h->abandoning && !stream->out_end && stream->ops && stream->ops->writable)
+                if (!h->abandoned && !stream->out_end && stream->ops && stream->ops->writable)
                         stream->ops->writable(stream, stream->userdata);
                 (void) stream_leave(stream);
         }

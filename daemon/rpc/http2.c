@@ -37,7 +37,8 @@ struct http2 *http2_unref(struct http2 *h) {
         return NULL;
 }
 
-/* Detaches from the loop; tells the streams. After it nothing happens any more. */
+/* Detaches from the loop; tells the streams. After it nothing happens any more. A stream's owner may get
+ * here again. */
 static void shut(struct http2 *h) {
         struct http2_stream *stream;
 
@@ -51,9 +52,13 @@ static void shut(struct http2 *h) {
 static void end(struct http2 *h, int error, const char *reason) {
         if (h->closed)
                 return;
+        http2_ref(h);
         h->lost_reason = reason;
         shut(h);
-        h->config.ops->closed(h, error, reason, h->config.userdata);
+        /* A stream's owner may have let go of the connection when it heard that. */
+        if (!h->abandoned)
+                h->config.ops->closed(h, error, reason, h->config.userdata);
+        http2_unref(h);
 }
 
 struct bytestream *http2_bytestream(struct http2 *h) {
@@ -187,19 +192,16 @@ void http2_terminate(struct http2 *h, uint32_t code, const char *reason) {
 }
 
 void http2_abandon(struct http2 *h) {
-        if (h->closed)
-                return;
-        h->abandoning = true;
+        h->abandoned = true;
         /* nghttp2 must not send from inside of one of its callbacks: then the connection ends without
          * GOAWAY. */
-        if (h->session && !h->flushing && !h->receiving) {
+        if (h->session && !h->closed && !h->flushing && !h->receiving) {
                 (void) nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
                 h->flushing = true;
                 (void) send_frames(h);
                 h->flushing = false;
         }
-        if (!h->closed)
-                shut(h);
+        shut(h);
 }
 
 struct http2 *http2_free(struct http2 *h) {
