@@ -9,6 +9,20 @@ fail() {
         exit 1
 }
 
+# quietly WHAT COMMAND...: shows what it said only if it failed, but for ninja's steps that went well, and ends us.
+quietly() {
+        local what=$1 log
+        shift
+        log=$(mktemp)
+        echo "$what"
+        if ! "$@" >"$log" 2>&1; then
+                grep -v '^\[[0-9/]*\] [CLG]' "$log" >&2 || :
+                rm -f "$log"
+                fail "$what failed"
+        fi
+        rm -f "$log"
+}
+
 # install_packages NAME...: asks the network for nothing when all are there.
 install_packages() {
         local name missing=()
@@ -17,28 +31,23 @@ install_packages() {
         done
         [ ${#missing[@]} -gt 0 ] || return 0
         [ "$(id -u)" = 0 ] || fail "not root, so cannot install what is missing: ${missing[*]}"
-        echo "installing ${missing[*]}"
-        {
-                apt-get -qq update
-                DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install "${missing[@]}"
-        } >/tmp/givc-packages.log 2>&1 || { cat /tmp/givc-packages.log >&2; fail "installing ${missing[*]} failed"; }
-        rm -f /tmp/givc-packages.log
+        quietly "installing ${missing[*]}" apt_install "${missing[@]}"
+}
+
+apt_install() {
+        apt-get -qq update &&
+                DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install "$@"
 }
 
 # build DIRECTORY [OPTION]...: configures what is not configured yet, and compiles.
 build() {
-        local directory=$1 log
-        shift
-        log=$(mktemp)
-        echo "building $directory"
-        {
-                if [ -f "$directory/build.ninja" ]; then
-                        meson configure "$directory" -Dwerror=true "$@"
-                else
-                        meson setup "$directory" -Dwerror=true "$@"
-                fi && meson compile -C "$directory"
-        } >"$log" 2>&1 || { grep -v '^\[[0-9/]*\] [CLG]' "$log" >&2; rm -f "$log"; fail "building $directory failed"; }
-        rm -f "$log"
+        quietly "building $1" configure_and_compile "$@"
+}
+
+configure_and_compile() {
+        local configure=setup
+        [ -f "$1/build.ninja" ] && configure=configure
+        meson "$configure" "$1" -Dwerror=true "${@:2}" && meson compile -C "$1"
 }
 
 # install_build DIRECTORY: puts everything below DIRECTORY/destdir.
