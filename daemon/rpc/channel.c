@@ -190,6 +190,17 @@ struct rpc_channel *channel_unref(struct rpc_channel *channel) {
         return NULL;
 }
 
+/* RFC 9113, 8.3.1 :authority. A path is none: gRPC's clients say "localhost" where they do not speak TCP. */
+static char *make_authority(const struct rpc_channel_config *config) {
+        sa_family_t family = config->address.any.sa_family;
+
+        if (config->server_name)
+                return strdup(config->server_name);
+        if (family == AF_INET || family == AF_INET6)
+                return rpc_address_format(&config->address);
+        return strdup("localhost");
+}
+
 int rpc_channel_new(struct rpc_channel **ret, sd_event *event, const struct rpc_channel_config *config) {
         struct rpc_channel *channel = calloc(1, sizeof(*channel));
         int r;
@@ -217,8 +228,7 @@ int rpc_channel_new(struct rpc_channel **ret, sd_event *event, const struct rpc_
         list_init(&channel->running);
         list_init(&channel->deferred);
         channel->backoff_usec = channel->backoff_min_usec;
-        channel->authority = config->server_name ? strdup(config->server_name)
-                                                 : rpc_address_format_host(&config->address);
+        channel->authority = make_authority(config);
         r = !channel->authority || (config->server_name && !channel->server_name) ? -ENOMEM : 0;
         if (r >= 0)
                 r = sd_event_add_time(event, &channel->retry_source, CLOCK_MONOTONIC, UINT64_MAX, 0,
