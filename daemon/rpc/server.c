@@ -291,21 +291,13 @@ static int on_unpause(sd_event_source *source _unused_, uint64_t usec _unused_, 
 }
 
 static void listener_pause(struct listener *listener, int error) {
-        sd_event *event = listener->server->event;
-        int r;
-
         if (ratelimit_pass(&listener->server->refusals, NULL))
                 log_warning_errno(-error, "Cannot accept connections, trying again");
-        (void) sd_event_source_set_enabled(listener->source, SD_EVENT_OFF);
-        if (listener->pause_source) {
-                (void) sd_event_source_set_time_relative(listener->pause_source, PAUSE_USEC);
-                r = sd_event_source_set_enabled(listener->pause_source, SD_EVENT_ONESHOT);
-        } else
-                r = sd_event_add_time_relative(event, &listener->pause_source, CLOCK_MONOTONIC, PAUSE_USEC,
-                                0, on_unpause, listener);
         /* Better to try at once, and hot, than never again. */
-        if (r < 0)
-                (void) sd_event_source_set_enabled(listener->source, SD_EVENT_ON);
+        if (sd_event_source_set_time_relative(listener->pause_source, PAUSE_USEC) < 0 ||
+                        sd_event_source_set_enabled(listener->pause_source, SD_EVENT_ONESHOT) < 0)
+                return;
+        (void) sd_event_source_set_enabled(listener->source, SD_EVENT_OFF);
 }
 
 /* Never returns an error: sd-event would switch the listener off for good. */
@@ -354,6 +346,12 @@ int rpc_server_add_listener(struct rpc_server *server, int fd) {
         r = flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
         if (r >= 0)
                 r = sd_event_add_io(server->event, &listener->source, fd, EPOLLIN, on_accept, listener);
+        /* Made before it is needed: the loop's first timer takes a descriptor. */
+        if (r >= 0)
+                r = sd_event_add_time(server->event, &listener->pause_source, CLOCK_MONOTONIC, UINT64_MAX, 0,
+                                on_unpause, listener);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(listener->pause_source, SD_EVENT_OFF);
         if (r < 0) {
                 listener_free(listener);
                 return r;
