@@ -6,6 +6,7 @@
 #include "log.h"
 #include "message-ids.h"
 #include "registration.h"
+#include "stats.h"
 #include "text.h"
 #include "unit-control.h"
 #include "unit-monitor.h"
@@ -194,6 +195,12 @@ static int make_server(struct manager *manager) {
         if (r < 0)
                 return r;
         r = rpc_server_add_service(manager->server, &locale_service, manager);
+        if (r < 0)
+                return r;
+        r = stats_new(&manager->stats, reactor_event(manager->reactor));
+        if (r < 0)
+                return r;
+        r = rpc_server_add_service(manager->server, &stats_service, manager->stats);
         if (r < 0)
                 return r;
         r = rpc_reflection_new(
@@ -438,6 +445,7 @@ struct manager *manager_free(struct manager *manager) {
                 return NULL;
         registration_free(manager->registration);
         rpc_server_free(manager->server);
+        stats_free(manager->stats);
         rpc_health_free(manager->health);
         rpc_reflection_free(manager->reflection);
         access_guard_free(manager->guard);

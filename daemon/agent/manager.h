@@ -14,6 +14,7 @@
 #include "whitelist.h"
 
 struct registration;
+struct stats;
 
 struct manager {
         char *config_path;
@@ -33,6 +34,7 @@ struct manager {
         struct registration *registration; /* NULL: we are stopping */
         bool stopping;
 
+        struct stats *stats;
         struct list operations; /* unit-control.c */
         struct list watchers;   /* unit-watch.c */
         struct list monitors;   /* unit-monitor.c */
