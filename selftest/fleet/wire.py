@@ -51,19 +51,19 @@ class Wire:
             tunnel.close()
         self._directory.cleanup()
 
-    def channel(self, machine, port, source, identity=None):
-        """A channel, with a connection of its own, to a port of the machine."""
+    def channel(self, machine, port, source, identity=None, options=()):
+        """A channel, with a connection of its own, to a port of the machine. options: gRPC's own."""
         path = f'{self._directory.name}/{len(self._tunnels)}'
         self._tunnels.append(Tunnel(path, self.fleet, source, (self.fleet.addresses[machine], port)))
         files = {name: text.encode() for name, text in self.fleet.certificates[identity or source].items()}
         credentials = grpc.ssl_channel_credentials(files['ca-cert.pem'], files['key.pem'], files['cert.pem'])
-        options = (('grpc.ssl_target_name_override', machine), ('grpc.use_local_subchannel_pool', 1))
+        options = (('grpc.ssl_target_name_override', machine), ('grpc.use_local_subchannel_pool', 1), *options)
         channel = grpc.secure_channel(f'unix:{path}', credentials, options)
         self._channels.append(channel)
         return channel
 
-    def stub(self, machine, port, service, source, identity=None):
-        return self.pb.stub(self.channel(machine, port, source, identity), service)
+    def stub(self, machine, port, service, source, **arguments):
+        return self.pb.stub(self.channel(machine, port, source, **arguments), service)
 
 
 class Tunnel:
