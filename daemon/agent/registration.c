@@ -157,7 +157,6 @@ static void entry_done(struct entry *entry) {
                 .peer = manager->config.admin.name,
                 .unit = manager->config.agent,
         };
-        char status[128];
 
         entry->state = ENTRY_DONE;
         entry->failures = 0;
@@ -168,10 +167,19 @@ static void entry_done(struct entry *entry) {
                 return;
         log_event(LOG_INFO, &fields, "Registered %s and %zu units with %s.", fields.unit,
                         registration->n_entries - 1, fields.peer);
-        snprintf(status, sizeof(status), "Registered, with %zu units", registration->n_entries - 1);
-        reactor_status(manager->reactor, status);
         free(registration->last_failure);
         registration->last_failure = NULL;
+}
+
+/* For systemctl status; not after each of many answers. */
+static void tell_status(const struct registration *registration) {
+        char status[128];
+
+        if (registration->n_calls > 0 || registration->entries[0].state != ENTRY_DONE)
+                return;
+        snprintf(status, sizeof(status), "Registered, with %zu of %zu units", registration->n_done - 1,
+                        registration->n_entries - 1);
+        reactor_status(registration->manager->reactor, status);
 }
 
 static void on_registered(const struct rpc_status *status, const ProtobufCMessage *message, void *userdata) {
@@ -187,6 +195,7 @@ static void on_registered(const struct rpc_status *status, const ProtobufCMessag
         else
                 entry_done(entry);
         pump(entry->registration);
+        tell_status(entry->registration);
 }
 
 static int entry_call(struct entry *entry, const struct unit_state *state) {
