@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "unit-error.h"
 
+#include "run-result.h"
 #include "text.h"
-
-#include <inttypes.h>
-#include <signal.h>
 
 #define DBUS    "org.freedesktop.DBus.Error."
 #define SYSTEMD "org.freedesktop.systemd1."
@@ -15,6 +13,7 @@ int unit_error_from_bus(const sd_bus_error *error) {
                 int error;
         } known[] = {
                 { SYSTEMD "NoSuchUnit", -ENOENT },
+                { SYSTEMD "UnitExists", -EEXIST },
                 { SYSTEMD "UnitInactive", -ESRCH },
                 { SYSTEMD "FreezeCancelled", -ECANCELED },
                 { SYSTEMD "UnitBusy", -EBUSY },
@@ -54,6 +53,7 @@ int unit_error_from_job(const char *result) {
 static const char *verb_noun(enum unit_verb verb) {
         switch (verb) {
         case UNIT_START:
+        case UNIT_START_TRANSIENT:
                 return "start";
         case UNIT_RESTART:
                 return "restart";
@@ -66,15 +66,17 @@ static const char *verb_noun(enum unit_verb verb) {
 
 /* Why the unit is in the state in which it is: ": its main process exited with status 3", or "". */
 static char *reason_text(const struct unit_state *state) {
-        if (!state || !streq(state->active_state, "failed"))
+        const struct run_result result = {
+                .result = state ? state->result : "",
+                .exit_code = state ? state->exit_code : 0,
+                .exit_status = state ? state->exit_status : 0,
+        };
+        _cleanup_(freep) char *text = NULL;
+
+        if (!state || !streq(state->active_state, "failed") || !run_result_is_failure(&result))
                 return strdup("");
-        if (streq(state->result, "exit-code") && state->exit_code == CLD_EXITED)
-                return text_printf(": its main process exited with status %" PRIi32, state->exit_status);
-        if (streq(state->result, "signal") &&
-                        (state->exit_code == CLD_KILLED || state->exit_code == CLD_DUMPED))
-                return text_printf(": its main process was killed by SIG%s",
-                                sigabbrev_np(state->exit_status) ?: "?");
-        return isempty(state->result) ? strdup("") : text_printf(": %s", state->result);
+        text = run_result_text(&result);
+        return text ? text_printf(": its main process %s", text) : NULL;
 }
 
 char *unit_error_job_text(enum unit_verb verb, const char *result, const struct unit_state *state) {

@@ -30,6 +30,7 @@ struct unit_operation {
         struct list link;
         struct units *units;
         enum unit_verb verb;
+        const struct unit_transient *transient; /* of UNIT_START_TRANSIENT; the caller's */
         unit_done_t done;
         void *userdata;
 
@@ -313,6 +314,8 @@ static const char *verb_method(enum unit_verb verb) {
                 return "FreezeUnit";
         case UNIT_THAW:
                 return "ThawUnit";
+        case UNIT_START_TRANSIENT:
+                return "StartTransientUnit";
         case UNIT_STATUS:
                 return NULL;
         }
@@ -320,7 +323,8 @@ static const char *verb_method(enum unit_verb verb) {
 }
 
 static bool verb_makes_job(enum unit_verb verb) {
-        return verb == UNIT_START || verb == UNIT_RESTART || verb == UNIT_STOP;
+        return verb == UNIT_START || verb == UNIT_RESTART || verb == UNIT_STOP ||
+                        verb == UNIT_START_TRANSIENT;
 }
 
 static void take_call_error(struct unit_operation *operation, sd_bus_message *m) {
@@ -371,6 +375,8 @@ static int on_called(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
 static int append_arguments(struct unit_operation *operation, sd_bus_message *m) {
         const char *name = operation->properties.name;
 
+        if (operation->verb == UNIT_START_TRANSIENT)
+                return unit_transient_append(m, name, operation->transient);
         if (verb_makes_job(operation->verb))
                 return sd_bus_message_append(m, "ss", name, "replace");
         if (operation->verb == UNIT_KILL)
@@ -409,8 +415,9 @@ static void call_manager(struct unit_operation *operation) {
 
 /* --- the whole of it */
 
-int units_operate(struct units *units, enum unit_verb verb, const char *name, unit_done_t done,
-                void *userdata, struct unit_operation **ret) {
+static int operate(struct units *units, enum unit_verb verb, const char *name,
+                const struct unit_transient *transient, unit_done_t done, void *userdata,
+                struct unit_operation **ret) {
         struct unit_operation *operation;
         int r;
 
@@ -424,6 +431,7 @@ int units_operate(struct units *units, enum unit_verb verb, const char *name, un
                 return -ENOMEM;
         operation->units = units;
         operation->verb = verb;
+        operation->transient = transient;
         operation->done = done;
         operation->userdata = userdata;
         r = unit_properties_init(&operation->properties, name);
@@ -441,6 +449,16 @@ int units_operate(struct units *units, enum unit_verb verb, const char *name, un
         if (ret)
                 *ret = operation;
         return 0;
+}
+
+int units_operate(struct units *units, enum unit_verb verb, const char *name, unit_done_t done,
+                void *userdata, struct unit_operation **ret) {
+        return operate(units, verb, name, NULL, done, userdata, ret);
+}
+
+int units_start_transient(struct units *units, const char *name, const struct unit_transient *transient,
+                unit_done_t done, void *userdata, struct unit_operation **ret) {
+        return operate(units, UNIT_START_TRANSIENT, name, transient, done, userdata, ret);
 }
 
 void unit_operations_cancel(struct units *units) {

@@ -5,6 +5,7 @@
 
 #include "list.h"
 #include "unit-properties.h"
+#include "unit-transient.h"
 
 struct units {
         struct bus *bus;
@@ -31,6 +32,9 @@ bool unit_name_is_usable(const char *name);
  * later).
  */
 void units_compare(struct units *units, const struct unit_properties *seen);
+
+/* The arguments of StartTransientUnit. 0 or a negative errno. */
+int unit_transient_append(sd_bus_message *m, const char *name, const struct unit_transient *transient);
 
 /* Nobody is told. */
 void unit_operations_cancel(struct units *units);

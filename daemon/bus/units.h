@@ -64,6 +64,7 @@ enum unit_verb {
         UNIT_KILL,     /* SIGKILL to all its processes; done when the signal was sent */
         UNIT_FREEZE,
         UNIT_THAW,
+        UNIT_START_TRANSIENT, /* not for units_operate(): unit-transient.h */
 };
 
 /*
