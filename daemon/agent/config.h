@@ -41,6 +41,7 @@ struct config {
         char **admin_vms; /* one, or none */
         char **system_vms;
         char **app_vms;
+        char **exec_commands; /* what may be run for peers; NULL: nothing, it is not enabled */
         char *not_offered; /* "wifi, exec": what is enabled and this build has not; NULL: nothing */
         char **warnings;   /* for the log, each naming file and line; never NULL after config_load() */
 };

@@ -2,6 +2,7 @@
 #include "manager.h"
 #include "call.h"
 #include "descriptors.h"
+#include "exec.h"
 #include "locale-client.h"
 #include "log.h"
 #include "message-ids.h"
@@ -203,6 +204,11 @@ static int make_server(struct manager *manager) {
         r = rpc_server_add_service(manager->server, &stats_service, manager->stats);
         if (r < 0)
                 return r;
+        if (manager->config.exec_commands) {
+                r = rpc_server_add_service(manager->server, &exec_service, manager);
+                if (r < 0)
+                        return r;
+        }
         r = rpc_reflection_new(
                         &manager->reflection, manager->server, givc_descriptors, givc_descriptors_size());
         if (r < 0)
@@ -412,6 +418,7 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
         list_init(&manager->operations);
         list_init(&manager->watchers);
         list_init(&manager->monitors);
+        list_init(&manager->executions);
         manager->config_path = strdup(config_path);
         if (!manager->config_path)
                 return -ENOMEM;

@@ -38,6 +38,7 @@ struct manager {
         struct list operations; /* unit-control.c */
         struct list watchers;   /* unit-watch.c */
         struct list monitors;   /* unit-monitor.c */
+        struct list executions; /* exec.c */
         unsigned n_settings;    /* locale-client.c: calls under way */
         struct peer_limit refusals;
 };

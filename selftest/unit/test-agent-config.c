@@ -244,7 +244,7 @@ Test(agent_config, what_this_build_has_not_is_said) {
                         "\"enable\": false }",
                         "\"applications\": [ { \"name\": \"x\" } ], \"exec\": { \"enable\": true }, "
                         "\"wifi\": { \"enable\": true }");
-        cr_assert_str_eq(config.not_offered, "applications, exec, wifi");
+        cr_assert_str_eq(config.not_offered, "applications, wifi");
 }
 
 Test(agent_config, wrong_values_are_named_with_file_line_key_and_what_is_allowed) {

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "exec.h"
+
+#include "arena.h"
+#include "buffer.h"
+#include "call.h"
+#include "child.h"
+#include "command.h"
+#include "log.h"
+#include "text.h"
+
+#include "exec.pb-c.h"
+
+#include <fcntl.h>
+#include <paths.h>
+#include <sys/wait.h>
+
+/* Commands at once, and of one peer: each is a process or more, and three pipes. */
+#define COMMANDS_MAX      32
+#define COMMANDS_PEER_MAX 8
+/* Half of what the kernel takes (MAX_ARG_STRLEN is 128 KiB), far more than any command listed needs. */
+#define ARGUMENTS_MAX  256
+#define ARGUMENT_BYTES (64 * 1024)
+#define VARIABLES_MAX  64
+/* One frame of output: what deployed peers send. */
+#define FRAME_BYTES (32 * 1024)
+/* Input that waits for a command that does not read it; past that the caller is stopped. */
+#define INPUT_BYTES (64 * 1024)
+
+struct pipe_end {
+        int fd;                  /* ours; -1: closed */
+        sd_event_source *source; /* NULL: closed */
+};
+
+/* A command that runs for a call; on the heap, as its child and pipes may be told something after the call.
+ */
+struct execution {
+        struct list executions;
+        struct manager *manager;
+        struct rpc_call *call;
+        char *command;
+        struct child *child;
+        struct pipe_end input, outputs[2]; /* outputs: standard output, standard error */
+        struct buffer waiting;             /* for its standard input */
+        bool input_ends, has_input, exited, blocked;
+        int return_code;
+        uint64_t begin_usec;
+};
+
+static void pipe_end_close(struct pipe_end *end) {
+        end->source = sd_event_source_disable_unref(end->source);
+        end->fd = close_fd(end->fd);
+}
+
+static void execution_free(struct execution *execution) {
+        list_remove(&execution->executions);
+        execution->child = child_free(execution->child);
+        pipe_end_close(&execution->input);
+        pipe_end_close(&execution->outputs[0]);
+        pipe_end_close(&execution->outputs[1]);
+        buffer_clear(&execution->waiting);
+        free(execution->command);
+        free(execution);
+}
+
+static void log_end(const struct execution *execution, enum rpc_code code, const char *text) {
+        const struct log_fields fields = {
+                .method = rpc_call_path(execution->call) + 1,
+                .peer = rpc_call_peer(execution->call)->name,
+                .status = rpc_code_name(code),
+                .duration_usec = now_usec(CLOCK_MONOTONIC) - execution->begin_usec,
+        };
+
+        log_event(code == RPC_OK ? LOG_INFO : LOG_NOTICE, &fields, "%s: command %s: %s", fields.peer,
+                        execution->command ?: "?", text);
+}
+
+/* Ends the call; the command, if it still runs, is killed. */
+static void execution_fail(struct execution *execution, enum rpc_code code, const char *text) {
+        struct rpc_call *call = execution->call;
+
+        log_end(execution, code, text);
+        execution_free(execution);
+        rpc_call_fail(call, code, "%s", text);
+}
+
+/* ---- output ---- */
+
+/* Sends one event. False: the execution has ended. */
+static bool send_event(struct execution *execution, const Exec__CommandResponse *event) {
+        int r = rpc_call_send(execution->call, &event->base);
+
+        if (r < 0) {
+                execution_fail(execution, RPC_RESOURCE_EXHAUSTED, "out of memory");
+                return false;
+        }
+        execution->blocked = r > 0;
+        return true;
+}
+
+static bool send_output(struct execution *execution, size_t which, uint8_t *data, size_t n) {
+        Exec__CommandResponse event = EXEC__COMMAND_RESPONSE__INIT;
+        Exec__CommandIO output = EXEC__COMMAND_IO__INIT;
+
+        output.payload = (ProtobufCBinaryData){ .data = data, .len = n };
+        if (which == 0) {
+                event.event_case = EXEC__COMMAND_RESPONSE__EVENT_STDOUT;
+                event.stdout = &output;
+        } else {
+                event.event_case = EXEC__COMMAND_RESPONSE__EVENT_STDERR;
+                event.stderr = &output;
+        }
+        return send_event(execution, &event);
+}
+
+/* The command has exited and all that it wrote was sent. */
+static void finish(struct execution *execution) {
+        Exec__CommandResponse event = EXEC__COMMAND_RESPONSE__INIT;
+        Exec__FinishedEvent finished = EXEC__FINISHED_EVENT__INIT;
+        _cleanup_(freep) char *text = text_printf("ended with %i", execution->return_code);
+        struct rpc_call *call = execution->call;
+
+        finished.returncode = execution->return_code;
+        event.event_case = EXEC__COMMAND_RESPONSE__EVENT_FINISHED;
+        event.finished = &finished;
+        if (!send_event(execution, &event))
+                return;
+        log_end(execution, RPC_OK, strempty(text));
+        execution_free(execution);
+        rpc_call_finish(call, &(struct rpc_status){ .code = RPC_OK, .message = "" });
+}
+
+/* Takes what is in a pipe. False: the execution has ended. */
+static bool read_output(struct execution *execution, size_t which) {
+        struct pipe_end *end = &execution->outputs[which];
+
+        while (end->fd >= 0 && !execution->blocked) {
+                uint8_t data[FRAME_BYTES];
+                ssize_t n = read(end->fd, data, sizeof(data));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && errno == EAGAIN)
+                        return true;
+                if (n <= 0)
+                        pipe_end_close(end);
+                else if (!send_output(execution, which, data, (size_t) n))
+                        return false;
+        }
+        return true;
+}
+
+/* A caller that reads slowly stops the command, by way of its full pipes. */
+static void arm_outputs(struct execution *execution) {
+        for (size_t i = 0; i < ELEMENTSOF(execution->outputs); i++)
+                if (execution->outputs[i].source)
+                        (void) sd_event_source_set_enabled(execution->outputs[i].source,
+                                        execution->blocked ? SD_EVENT_OFF : SD_EVENT_ON);
+}
+
+/*
+ * Reads both outputs; once the command has exited, what the pipes hold then is all that is its own: a
+ * descendant that keeps them open does not keep the call open.
+ */
+static void pump(struct execution *execution) {
+        if (!read_output(execution, 0) || !read_output(execution, 1))
+                return;
+        if (execution->exited && !execution->blocked)
+                finish(execution);
+        else
+                arm_outputs(execution);
+}
+
+static int on_output(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        pump(userdata);
+        return 0;
+}
+
+static void on_exit_of_child(struct child *child, int code, int status, void *userdata) {
+        struct execution *execution = userdata;
+
+        execution->exited = true;
+        /* As shells tell it, which is what those who script this expect. */
+        execution->return_code = code == CLD_EXITED ? status : 128 + status;
+        pipe_end_close(&execution->input);
+        pump(execution);
+}
+
+/* ---- input ---- */
+
+static void write_input(struct execution *execution) {
+        while (execution->input.fd >= 0 && buffer_length(&execution->waiting) > 0) {
+                ssize_t n = write(execution->input.fd, buffer_bytes(&execution->waiting),
+                                buffer_length(&execution->waiting));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && errno == EAGAIN)
+                        break;
+                if (n < 0)
+                        pipe_end_close(&execution->input); /* it has closed its standard input, as it may */
+                else
+                        buffer_consume(&execution->waiting, (size_t) n);
+        }
+        if (execution->input.fd < 0)
+                buffer_clear(&execution->waiting);
+        if (buffer_length(&execution->waiting) == 0 && execution->input_ends)
+                pipe_end_close(&execution->input);
+        if (execution->input.source)
+                (void) sd_event_source_set_enabled(execution->input.source,
+                                buffer_length(&execution->waiting) > 0 ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+/* Reading is turned on again only from the loop: rpc calls back from within. */
+static int on_input(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        struct execution *execution = userdata;
+
+        write_input(execution);
+        if (buffer_length(&execution->waiting) < INPUT_BYTES)
+                rpc_call_set_reading(execution->call, true);
+        return 0;
+}
+
+static void take_input(struct execution *execution, const ProtobufCBinaryData *data) {
+        if (!execution->has_input) {
+                execution_fail(execution, RPC_FAILED_PRECONDITION,
+                                "the command was started without standard input (Start.Stdin)");
+                return;
+        }
+        if (execution->input.fd < 0)
+                return; /* closed by the command: what it does not want is nobody's loss */
+        if (buffer_append(&execution->waiting, data->data, data->len) < 0) {
+                execution_fail(execution, RPC_RESOURCE_EXHAUSTED, "out of memory");
+                return;
+        }
+        write_input(execution);
+        if (buffer_length(&execution->waiting) >= INPUT_BYTES)
+                rpc_call_set_reading(execution->call, false);
+}
+
+static void take_signal(struct execution *execution, int number) {
+        if (child_kill(execution->child, number) == -EINVAL)
+                execution_fail(execution, RPC_INVALID_ARGUMENT, "there is no such signal");
+}
+
+/* ---- the start ---- */
+
+bool exec_variable_is_harmless(const char *name) {
+        static const char *const harmful[] = { "BASH_ENV", "ENV", "GCONV_PATH", "GETCONF_DIR",
+                "GLIBC_TUNABLES", "HOSTALIASES", "IFS", "LOCALDOMAIN", "LOCPATH", "MALLOC_TRACE", "NLSPATH",
+                "PATH", "PS4", "RESOLV_HOST_CONF", "SHELLOPTS", "TMPDIR", "TZDIR" };
+
+        if (isempty(name) || strchr(name, '='))
+                return false;
+        if (startswith(name, "LD_") || startswith(name, "BASH_FUNC_") || startswith(name, "PYTHON") ||
+                        startswith(name, "PERL"))
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(harmful); i++)
+                if (streq(name, harmful[i]))
+                        return false;
+        return true;
+}
+
+/* What is wrong with the request, or NULL. */
+static const char *check_start(const struct manager *manager, const Exec__StartCommand *start) {
+        bool listed = false;
+
+        for (char **command = manager->config.exec_commands; command && *command; command++)
+                listed = listed || streq(*command, start->command);
+        if (!listed)
+                return "the command is not among those that this agent runs (capabilities.exec.commands)";
+        if (start->n_arguments > ARGUMENTS_MAX)
+                return "too many arguments";
+        for (size_t i = 0; i < start->n_arguments; i++)
+                if (strlen(start->arguments[i]) > ARGUMENT_BYTES)
+                        return "an argument is too long";
+        if (start->n_envvars > VARIABLES_MAX)
+                return "too many environment variables";
+        for (size_t i = 0; i < start->n_envvars; i++)
+                if (!exec_variable_is_harmless(start->envvars[i]->key) ||
+                                strlen(start->envvars[i]->value) > ARGUMENT_BYTES)
+                        return "an environment variable is not allowed: it would change what is run";
+        if (start->working_directory_presence_case ==
+                                        EXEC__START_COMMAND__WORKING_DIRECTORY_PRESENCE_WORKING_DIRECTORY &&
+                        start->workingdirectory[0] != '/')
+                return "the working directory must be an absolute path";
+        if (start->role_presence_case == EXEC__START_COMMAND__ROLE_PRESENCE_ROLE && !isempty(start->role))
+                return "roles are not supported here";
+        return NULL;
+}
+
+/* argv and environment, in the call's arena. NULL: out of memory. */
+static char **make_argv(struct arena *arena, const Exec__StartCommand *start) {
+        char **argv = arena_alloc0(arena, (start->n_arguments + 2) * sizeof(*argv));
+
+        if (!argv)
+                return NULL;
+        argv[0] = start->command;
+        for (size_t i = 0; i < start->n_arguments; i++)
+                argv[i + 1] = start->arguments[i];
+        return argv;
+}
+
+static char **make_environment(struct arena *arena, const Exec__StartCommand *start) {
+        char **environment = arena_alloc0(arena, (start->n_envvars + 2) * sizeof(*environment));
+        const char *path = getenv("PATH") ?: _PATH_STDPATH;
+        size_t n = 0;
+
+        if (!environment)
+                return NULL;
+        for (size_t i = 0; i <= start->n_envvars; i++) {
+                const char *key = i == 0 ? "PATH" : start->envvars[i - 1]->key;
+                const char *value = i == 0 ? path : start->envvars[i - 1]->value;
+                char *variable = arena_alloc(arena, strlen(key) + strlen(value) + 2);
+
+                if (!variable)
+                        return NULL;
+                (void) stpcpy(stpcpy(stpcpy(variable, key), "="), value);
+                environment[n++] = variable;
+        }
+        return environment;
+}
+
+/* One pipe: our end does not block, and is watched. *ret_theirs is the command's end. */
+static int open_pipe(struct execution *execution, struct pipe_end *end, bool ours_writes, int *ret_theirs) {
+        int fds[2], r;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        end->fd = fds[ours_writes];
+        *ret_theirs = fds[!ours_writes];
+        if (fcntl(end->fd, F_SETFL, O_NONBLOCK) < 0)
+                return -errno;
+        r = sd_event_add_io(reactor_event(execution->manager->reactor), &end->source, end->fd,
+                        ours_writes ? EPOLLOUT : EPOLLIN, ours_writes ? on_input : on_output, execution);
+        if (r >= 0 && ours_writes)
+                r = sd_event_source_set_enabled(end->source, SD_EVENT_OFF);
+        return r < 0 ? r : 0;
+}
+
+static int spawn(struct execution *execution, const Exec__StartCommand *start) {
+        struct arena *arena = rpc_call_arena(execution->call);
+        _cleanup_(closep) int in = -1, out = -1, err = -1;
+        _cleanup_(freep) char *path = NULL;
+        struct child_spec spec;
+        int r = 0;
+
+        if (start->command[0] == '/') {
+                path = strdup(start->command);
+                r = path ? 0 : -ENOMEM;
+        } else
+                r = command_find(start->command, &path);
+        if (r >= 0 && execution->has_input)
+                r = open_pipe(execution, &execution->input, true, &in);
+        if (r >= 0)
+                r = open_pipe(execution, &execution->outputs[0], false, &out);
+        if (r >= 0)
+                r = open_pipe(execution, &execution->outputs[1], false, &err);
+        if (r < 0)
+                return r;
+        spec = (struct child_spec){
+                .path = path,
+                .argv = make_argv(arena, start),
+                .environment = make_environment(arena, start),
+                .directory = start->working_directory_presence_case ==
+                                                EXEC__START_COMMAND__WORKING_DIRECTORY_PRESENCE_WORKING_DIRECTORY
+                                ? start->workingdirectory
+                                : NULL,
+                .stdin_fd = in,
+                .stdout_fd = out,
+                .stderr_fd = err,
+        };
+        if (!spec.argv || !spec.environment)
+                return -ENOMEM;
+        return child_new(&execution->child, reactor_event(execution->manager->reactor), &spec,
+                        on_exit_of_child, execution);
+}
+
+static void take_start(struct execution *execution, const Exec__StartCommand *start) {
+        Exec__CommandResponse event = EXEC__COMMAND_RESPONSE__INIT;
+        Exec__StartedEvent started = EXEC__STARTED_EVENT__INIT;
+        const char *problem = check_start(execution->manager, start);
+        int r;
+
+        execution->command = text_escape(start->command, strlen(start->command), 64);
+        if (problem) {
+                execution_fail(execution, RPC_PERMISSION_DENIED, problem);
+                return;
+        }
+        execution->has_input = start->stdin_presence_case == EXEC__START_COMMAND__STDIN_PRESENCE_STDIN;
+        r = spawn(execution, start);
+        if (r < 0) {
+                _cleanup_(freep) char *text = text_printf("cannot be started: %s", strerror(-r));
+
+                execution_fail(execution, r == -ENOENT ? RPC_NOT_FOUND : RPC_FAILED_PRECONDITION,
+                                strempty(text));
+                return;
+        }
+        started.pid = child_pid(execution->child);
+        event.event_case = EXEC__COMMAND_RESPONSE__EVENT_STARTED;
+        event.started = &started;
+        if (send_event(execution, &event) && execution->has_input && start->stdin.len > 0)
+                take_input(execution, &start->stdin);
+}
+
+/* ---- the call ---- */
+
+static void on_message(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {
+        const Exec__CommandRequest *request = (const Exec__CommandRequest *) message;
+        struct execution *execution = userdata;
+
+        if (request->command_case == EXEC__COMMAND_REQUEST__COMMAND_START && !execution->child)
+                take_start(execution, request->start);
+        else if (request->command_case == EXEC__COMMAND_REQUEST__COMMAND_STDIN && execution->child)
+                take_input(execution, &request->stdin->payload);
+        else if (request->command_case == EXEC__COMMAND_REQUEST__COMMAND_SIGNAL && execution->child)
+                take_signal(execution, request->signal->signal);
+        else
+                execution_fail(execution, RPC_INVALID_ARGUMENT,
+                                "Start comes first, and once; Stdin and Signal come after it");
+}
+
+static void on_half_closed(struct rpc_call *call, void *userdata) {
+        struct execution *execution = userdata;
+
+        if (!execution->child) {
+                execution_fail(execution, RPC_INVALID_ARGUMENT, "no Start came");
+                return;
+        }
+        execution->input_ends = true;
+        write_input(execution);
+}
+
+static void on_writable(struct rpc_call *call, void *userdata) {
+        struct execution *execution = userdata;
+
+        execution->blocked = false;
+        pump(execution);
+}
+
+static void on_gone(struct rpc_call *call, void *userdata) {
+        struct execution *execution = userdata;
+
+        log_end(execution, RPC_CANCELLED, "killed, its call has gone");
+        execution_free(execution);
+}
+
+static bool has_room(struct manager *manager, struct rpc_call *call) {
+        const struct execution *execution;
+        size_t all = 0, of_peer = 0;
+
+        LIST_FOREACH(execution, &manager->executions, executions) {
+                all++;
+                of_peer += streq(rpc_call_peer(execution->call)->name, rpc_call_peer(call)->name);
+        }
+        return all < COMMANDS_MAX && of_peer < COMMANDS_PEER_MAX;
+}
+
+static void run_command(struct rpc_call *call, void *userdata) {
+        static const struct rpc_call_ops ops = {
+                .message = on_message,
+                .half_closed = on_half_closed,
+                .writable = on_writable,
+                .gone = on_gone,
+        };
+        struct manager *manager = userdata;
+        struct execution *execution = has_room(manager, call) ? calloc(1, sizeof(*execution)) : NULL;
+
+        if (!execution) {
+                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
+                                "too many commands run: at most %u, and %u of one peer", COMMANDS_MAX,
+                                COMMANDS_PEER_MAX);
+                return;
+        }
+        *execution = (struct execution){
+                .manager = manager,
+                .call = call,
+                .input.fd = -1,
+                .outputs = { { .fd = -1 }, { .fd = -1 } },
+                .begin_usec = now_usec(CLOCK_MONOTONIC),
+        };
+        list_append(&manager->executions, &execution->executions);
+        rpc_call_set_ops(call, &ops, execution);
+}
+
+static const struct rpc_method methods[] = {
+        { .name = "RunCommand", .open = run_command, .streams_response = true },
+};
+
+const struct rpc_service exec_service = {
+        .descriptor = &exec__exec__descriptor,
+        .methods = methods,
+        .n_methods = ELEMENTSOF(methods),
+};

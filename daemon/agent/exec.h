@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * Commands run for a peer (exec.Exec): those that the configuration lists and no other, never through a
+ * shell, with input and output as they come, and for no longer than their call.
+ */
+
+#include "manager.h"
+
+extern const struct rpc_service exec_service; /* userdata: the manager */
+
+/* Whether a peer may set this variable for a command: those by which a program is made to run another may
+ * not. */
+bool exec_variable_is_harmless(const char *name);
