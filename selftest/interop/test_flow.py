@@ -190,7 +190,7 @@ def test_many_slow_streams(server, client):
 def test_streams_queue_at_the_client(transport):
     """A thousand calls, of which the server takes ten at a time."""
     with transport.server("--streams", "10") as server, transport.client(server.address) as client:
-        assert is_served(client)
+        assert is_served(client)  # so that the client knows the limit
         calls = [client.call("Bidi") for _ in range(1000)]
         for call in calls:
             client.send(call, Request(payload=b"queued"), half_close=True)
@@ -202,6 +202,7 @@ def test_streams_queue_at_the_client(transport):
 def test_deadline_of_a_queued_call(transport):
     """A call that never got its turn ends at its deadline, too."""
     with transport.server("--streams", "1") as server, transport.client(server.address) as client:
+        assert is_served(client)  # so that the client knows the limit: before, it may be refused
         first = client.unary(Request(tag="first", hang=True))
         server.expect("open", tag="first")
         second = client.unary(Request(tag="second", hang=True), timeout_msec=300)
