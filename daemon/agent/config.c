@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 #include "config-read.h"
+#include "config-services.h"
 #include "text.h"
 
 #include <limits.h>
@@ -408,9 +409,6 @@ static int read_other_capabilities(struct config_reader *reader, const struct co
                 const char *known[6];
         } others[] = {
                 { "wifi", { "enable" } },
-                { "ctap", { "enable" } },
-                { "hwid", { "enable", "interface" } },
-                { "notifier", { "enable", "socket" } },
                 { "socketProxy", { "enable", "sockets" } },
                 { "eventProxy", { "enable", "events" } },
                 { "policy", { "enable", "storePath", "policies" } },
@@ -451,6 +449,9 @@ static int read_capabilities(
         if (r < 0)
                 return r;
         r = check_units(reader, &section, config);
+        if (r < 0)
+                return r;
+        r = config_read_services(reader, &section, config);
         if (r < 0)
                 return r;
         r = read_applications(reader, &section, config);
@@ -542,6 +543,8 @@ void config_clear(struct config *config) {
         free(config->tls.ca_path);
         free(config->tls.cert_path);
         free(config->tls.key_path);
+        free(config->hwid.interface);
+        free(config->notifier.directory);
         config_strings_free(config->services);
         config_strings_free(config->admin_vms);
         config_strings_free(config->system_vms);

@@ -42,6 +42,15 @@ struct config {
         char **system_vms;
         char **app_vms;
         char **exec_commands; /* what may be run for peers; NULL: nothing, it is not enabled */
+        bool ctap;
+        struct {
+                bool enable;
+                char *interface; /* NULL: the first that fits */
+        } hwid;
+        struct {
+                bool enable;
+                char *directory; /* NULL unless enabled */
+        } notifier;
         char *not_offered; /* "wifi, exec": what is enabled and this build has not; NULL: nothing */
         char **warnings;   /* for the log, each naming file and line; never NULL after config_load() */
 };

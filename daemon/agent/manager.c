@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "manager.h"
 #include "call.h"
+#include "ctap.h"
 #include "descriptors.h"
 #include "exec.h"
+#include "hwid.h"
 #include "locale-client.h"
 #include "log.h"
 #include "message-ids.h"
+#include "notify.h"
 #include "registration.h"
 #include "stats.h"
 #include "text.h"
@@ -177,6 +180,24 @@ static void on_peer(struct rpc_server *server, const struct rpc_peer *peer, void
         access_guard_peer(peer, manager->guard);
 }
 
+/* The small services that the configuration enables; the others are not there, for reflection as for
+ * callers. */
+static int add_enabled_services(struct manager *manager) {
+        const struct config *config = &manager->config;
+        int r = 0;
+
+        if (config->ctap) {
+                r = ctap_new(&manager->ctap, reactor_event(manager->reactor));
+                if (r >= 0)
+                        r = rpc_server_add_service(manager->server, &ctap_service, manager->ctap);
+        }
+        if (r >= 0 && config->hwid.enable)
+                r = rpc_server_add_service(manager->server, &hwid_service, manager);
+        if (r >= 0 && config->notifier.enable)
+                r = rpc_server_add_service(manager->server, &notify_service, manager);
+        return r;
+}
+
 static int make_server(struct manager *manager) {
         static const struct rpc_server_ops ops = { .permit = on_permit, .peer_connected = on_peer };
         const struct access_guard_config guard = { .tls = manager->config.tls.enable };
@@ -196,6 +217,9 @@ static int make_server(struct manager *manager) {
         if (r < 0)
                 return r;
         r = rpc_server_add_service(manager->server, &locale_service, manager);
+        if (r < 0)
+                return r;
+        r = add_enabled_services(manager);
         if (r < 0)
                 return r;
         r = stats_new(&manager->stats, reactor_event(manager->reactor));
@@ -258,6 +282,12 @@ static const char *needs_restart(const struct config *now, const struct config *
                 return "network.agent.transport";
         if (now->tls.enable != new->tls.enable)
                 return "network.tls.enable";
+        if (now->ctap != new->ctap)
+                return "capabilities.ctap.enable";
+        if (now->hwid.enable != new->hwid.enable)
+                return "capabilities.hwid.enable";
+        if (now->notifier.enable != new->notifier.enable)
+                return "capabilities.notifier.enable";
         return NULL;
 }
 
@@ -453,6 +483,7 @@ struct manager *manager_free(struct manager *manager) {
         registration_free(manager->registration);
         rpc_server_free(manager->server);
         stats_free(manager->stats);
+        ctap_free(manager->ctap);
         rpc_health_free(manager->health);
         rpc_reflection_free(manager->reflection);
         access_guard_free(manager->guard);

@@ -13,6 +13,7 @@
 #include "units.h"
 #include "whitelist.h"
 
+struct ctap;
 struct registration;
 struct stats;
 
@@ -35,6 +36,7 @@ struct manager {
         bool stopping;
 
         struct stats *stats;
+        struct ctap *ctap; /* NULL: not enabled */
         struct list operations; /* unit-control.c */
         struct list watchers;   /* unit-watch.c */
         struct list monitors;   /* unit-monitor.c */

@@ -247,6 +247,24 @@ Test(agent_config, what_this_build_has_not_is_said) {
         cr_assert_str_eq(config.not_offered, "applications, wifi");
 }
 
+Test(agent_config, services_are_off_until_they_are_enabled) {
+        _cleanup_(config_clear) struct config config = CONFIG_NULL, on = CONFIG_NULL;
+
+        load_variant(&config, "\"interface\": \"\"", "\"interface\": null");
+        cr_assert(!config.ctap && !config.hwid.enable && !config.notifier.enable);
+        cr_assert_null(config.hwid.interface);
+
+        load_variant(&on,
+                        "\"hwid\": { \"enable\": false, \"interface\": \"\" },\n    \"notifier\": { "
+                        "\"enable\": false",
+                        "\"hwid\": { \"enable\": true, \"interface\": \"wlan0\" }, \"notifier\": { "
+                        "\"enable\": true");
+        cr_assert(on.hwid.enable && on.notifier.enable);
+        cr_assert_str_eq(on.hwid.interface, "wlan0");
+        cr_assert_str_eq(on.notifier.directory, "/run/notify");
+        cr_assert_null(on.not_offered);
+}
+
 Test(agent_config, wrong_values_are_named_with_file_line_key_and_what_is_allowed) {
         static const struct {
                 const char *piece, *other, *expected;
@@ -370,6 +388,19 @@ Test(agent_config, wrong_values_are_named_with_file_line_key_and_what_is_allowed
                                 ":34: capabilities.applications: must be a list, [ … ], or null" },
                 { "\"exec\": { \"enable\": false }", "\"exec\": { \"enable\": 0 }",
                                 ":35: capabilities.exec.enable: is a number, must be true or false" },
+                { "\"interface\": \"\"", "\"interface\": \"wlan/0\"",
+                                ":38: capabilities.hwid.interface: is \"wlan/0\", must be the name of a "
+                                "network interface, "
+                                "such as \"wlp0s5f0\", or \"\" for the first" },
+                { "\"enable\": false, \"socket\": \"/run/notify\"", "\"enable\": true",
+                                ":39: capabilities.notifier.socket: is missing, must be the absolute path "
+                                "of a directory with "
+                                "sockets, such as \"/run/notifier\"" },
+                { "\"enable\": false, \"socket\": \"/run/notify\"",
+                                "\"enable\": true, \"socket\": \"notify\"",
+                                ":39: capabilities.notifier.socket: is \"notify\", must be the absolute "
+                                "path of a directory "
+                                "with sockets, such as \"/run/notifier\"" },
                 { "\"hwid\": {", "\"hwid\": 7, \"x\": {",
                                 ":38: capabilities.hwid: is a number, must be an object, { … }" },
                 /* what is asked for and not there is no reason to start without */

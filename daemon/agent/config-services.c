@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config-services.h"
+
+#include "text.h"
+
+#include <net/if.h>
+
+#define ALLOWED_INTERFACE "the name of a network interface, such as \"wlp0s5f0\", or \"\" for the first"
+#define ALLOWED_DIRECTORY "the absolute path of a directory with sockets, such as \"/run/notifier\""
+
+/* As the kernel takes them (netdevice(7)). */
+static bool is_interface(const char *s) {
+        return strlen(s) < IF_NAMESIZE && !strpbrk(s, "/: \t\n") && !streq(s, ".") && !streq(s, "..");
+}
+
+static bool is_absolute(const char *s) {
+        return s[0] == '/';
+}
+
+static int check(struct config_reader *reader, const struct config_section *section, const char *key,
+                const char *value, bool (*is_valid)(const char *s), const char *allowed) {
+        _cleanup_(freep) char *shown = NULL;
+
+        if (is_valid(value))
+                return 0;
+        shown = text_escape(value, strlen(value), 64);
+        return config_reader_fail(reader, section, key, "is \"%s\", must be %s", strempty(shown), allowed);
+}
+
+static int read_ctap(struct config_reader *reader, const struct config_section *capabilities,
+                struct config *config) {
+        static const char *const known[] = { "enable", NULL };
+        struct config_section section;
+        int r;
+
+        r = config_read_section(reader, capabilities, "ctap", known, &section);
+        return r < 0 ? r : config_read_bool(reader, &section, "enable", &config->ctap);
+}
+
+static int read_hwid(struct config_reader *reader, const struct config_section *capabilities,
+                struct config *config) {
+        static const char *const known[] = { "enable", "interface", NULL };
+        _cleanup_(freep) char *interface = NULL;
+        struct config_section section;
+        int r;
+
+        r = config_read_section(reader, capabilities, "hwid", known, &section);
+        if (r < 0)
+                return r;
+        r = config_read_bool(reader, &section, "enable", &config->hwid.enable);
+        if (r < 0)
+                return r;
+        r = config_read_string(reader, &section, "interface", ALLOWED_INTERFACE, &interface);
+        if (r < 0 || isempty(interface))
+                return r;
+        config->hwid.interface = TAKE_PTR(interface);
+        return check(reader, &section, "interface", config->hwid.interface, is_interface, ALLOWED_INTERFACE);
+}
+
+static int read_notifier(struct config_reader *reader, const struct config_section *capabilities,
+                struct config *config) {
+        static const char *const known[] = { "enable", "socket", NULL };
+        struct config_section section;
+        int r;
+
+        r = config_read_section(reader, capabilities, "notifier", known, &section);
+        if (r < 0)
+                return r;
+        r = config_read_bool(reader, &section, "enable", &config->notifier.enable);
+        if (r < 0 || !config->notifier.enable)
+                return r;
+        r = config_read_string(reader, &section, "socket", ALLOWED_DIRECTORY, &config->notifier.directory);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return config_reader_fail(
+                                reader, &section, "socket", "is missing, must be " ALLOWED_DIRECTORY);
+        return check(reader, &section, "socket", config->notifier.directory, is_absolute, ALLOWED_DIRECTORY);
+}
+
+int config_read_services(struct config_reader *reader, const struct config_section *capabilities,
+                struct config *config) {
+        int r;
+
+        r = read_ctap(reader, capabilities, config);
+        if (r >= 0)
+                r = read_hwid(reader, capabilities, config);
+        if (r >= 0)
+                r = read_notifier(reader, capabilities, config);
+        return r < 0 ? r : 0;
+}
