@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Commands that an agent runs for another machine (exec.Exec)."""
+import json
+import queue
+import signal
+
+import grpc
+import pytest
+from grpc import StatusCode
+
+from miniature import Fleet
+from wire import Wire
+
+MACHINE = 'ghaf-host'
+COMMANDS = ['cat', 'sh', 'env', 'pwd', 'uptime', 'missing-program']
+STEADY = 20  # seconds: what should come at once, and has not come by then, does not come
+
+
+@pytest.fixture(scope='module')
+def wire(destdir):
+    with Fleet(destdir, guests=('admin-vm',)) as fleet:
+        fleet.wait_registered()
+        config = json.loads(fleet.read_file(MACHINE, '/etc/givc/agent.json'))
+        config['capabilities']['exec'] = {'enable': True, 'commands': COMMANDS}
+        fleet.write_file(MACHINE, '/etc/givc/agent.json', json.dumps(config))
+        fleet.run(MACHINE, ['systemctl', 'restart', 'givc-agent.service'], check=True)
+        with Wire(fleet) as wire:
+            wire.exec = wire.stub(MACHINE, 9000, 'exec.Exec', source='admin-vm')
+            yield wire
+
+
+class Run:
+    """One RunCommand, whose requests are sent as the test says so."""
+
+    def __init__(self, wire, command, *arguments, timeout=STEADY, **start):
+        self.pb, self._requests = wire.pb, queue.Queue()
+        self.responses = wire.exec.RunCommand(iter(self._requests.get, None), timeout=timeout, wait_for_ready=True)
+        self.send(Start=self.pb.msg('exec.StartCommand')(Command=command, Arguments=arguments, **start))
+
+    def send(self, **request):
+        self._requests.put(self.pb.msg('exec.CommandRequest')(**request))
+
+    def stdin(self, payload):
+        self.send(Stdin=self.pb.msg('exec.CommandIO')(Payload=payload))
+
+    def signal(self, number):
+        self.send(Signal=self.pb.msg('exec.SignalCommand')(Signal=number))
+
+    def half_close(self):
+        self._requests.put(None)
+
+    def next(self, kind):
+        response = next(self.responses)
+        assert response.WhichOneof('Event') == kind
+        return getattr(response, kind)
+
+    def rest(self):
+        """(standard output, standard error, exit code) of all that is still to come."""
+        out = {'Stdout': b'', 'Stderr': b''}
+        code = None
+        for response in self.responses:
+            kind = response.WhichOneof('Event')
+            assert code is None, 'nothing comes after Finished'
+            if kind == 'Finished':
+                code = response.Finished.ReturnCode
+            elif kind != 'Started':
+                out[kind] += getattr(response, kind).Payload
+        return out['Stdout'], out['Stderr'], code
+
+    def error(self):
+        with pytest.raises(grpc.RpcError) as raised:
+            self.rest()
+        return raised.value.code(), raised.value.details()
+
+
+def alive(wire, pid):
+    return wire.fleet.run(MACHINE, ['test', '-d', f'/proc/{pid}']).returncode == 0
+
+
+def test_short_commands_lose_no_output(wire):
+    for i in range(30):
+        assert Run(wire, 'sh', '-c', f'echo {i}; echo error >&2; exit {i}').rest() == (f'{i}\n'.encode(), b'error\n', i)
+
+
+def test_much_output_comes_whole(wire):
+    out, _, code = Run(wire, 'sh', '-c', 'head -c 20000000 /dev/zero').rest()
+    assert (len(out), code) == (20_000_000, 0)
+
+
+def test_input_flows_to_its_end(wire):
+    run = Run(wire, 'cat', Stdin=b'first ')
+    run.stdin(b'second ')
+    run.stdin(b'x' * 1_000_000)
+    run.half_close()
+    assert run.rest() == (b'first second ' + b'x' * 1_000_000, b'', 0)
+
+
+def test_without_stdin_there_is_none(wire):
+    assert Run(wire, 'cat').rest() == (b'', b'', 0)
+    run = Run(wire, 'sh', '-c', 'read x </dev/zero')
+    run.stdin(b'unexpected')
+    assert run.error()[0] is StatusCode.FAILED_PRECONDITION
+
+
+def test_a_signal_reaches_it(wire):
+    run = Run(wire, 'sh', '-c', 'trap "echo caught; exit 7" USR1; echo ready; while :; do read x; done', Stdin=b'')
+    run.next('Started')
+    assert run.next('Stdout').Payload == b'ready\n'
+    run.signal(signal.SIGUSR1)
+    run.stdin(b'\n')
+    assert run.rest() == (b'caught\n', b'', 7)
+    run = Run(wire, 'cat', Stdin=b'')
+    run.next('Started')
+    run.signal(signal.SIGKILL)
+    assert run.rest() == (b'', b'', 128 + signal.SIGKILL)
+    run = Run(wire, 'cat', Stdin=b'')
+    run.next('Started')
+    run.signal(4711)
+    assert run.error()[0] is StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize('how', ['cancel', 'deadline'])
+def test_it_dies_with_its_call(wire, how):
+    run = Run(wire, 'sh', '-c', 'echo $$; cat', Stdin=b'', timeout=2 if how == 'deadline' else STEADY)
+    run.next('Started')
+    pid = int(run.next('Stdout').Payload)
+    assert alive(wire, pid)
+    if how == 'cancel':
+        run.responses.cancel()
+    else:
+        assert run.error()[0] is StatusCode.DEADLINE_EXCEEDED
+    wire.fleet.wait_for(lambda: not alive(wire, pid), machine=MACHINE, what='the command to be killed')
+
+
+def peak_memory(wire):
+    """Of the agent, in KiB."""
+    pid = wire.fleet.run(MACHINE, ['systemctl', 'show', '-P', 'MainPID', 'givc-agent.service'], check=True).stdout.strip()
+    status = wire.fleet.run(MACHINE, ['cat', f'/proc/{pid}/status'], check=True).stdout
+    return int(status.split('VmHWM:')[1].split()[0])
+
+
+def test_a_slow_reader_stops_it(wire):
+    run = Run(wire, 'sh', '-c', 'head -c 200000000 /dev/zero; echo done >&2')
+    run.next('Started')
+    assert run.next('Stdout').Payload
+    assert Run(wire, 'uptime').rest()[2] == 0, 'others are served meanwhile'
+    assert peak_memory(wire) < 64 * 1024
+    run.responses.cancel()
+
+
+def test_directory_and_environment(wire):
+    assert Run(wire, 'pwd', WorkingDirectory='/usr').rest()[0] == b'/usr\n'
+    out, _, _ = Run(wire, 'env', EnvVars={'CACHIX_AUTH_TOKEN': 'x y'}).rest()
+    assert sorted(line.split(b'=')[0] for line in out.splitlines()) == [b'CACHIX_AUTH_TOKEN', b'PATH']
+
+
+@pytest.mark.parametrize('command, start, code', [
+    ('bash', {}, StatusCode.PERMISSION_DENIED),
+    ('/bin/sh', {}, StatusCode.PERMISSION_DENIED),
+    ('../bin/sh', {}, StatusCode.PERMISSION_DENIED),
+    ('', {}, StatusCode.PERMISSION_DENIED),
+    ('missing-program', {}, StatusCode.NOT_FOUND),
+    ('cat', {'EnvVars': {'LD_PRELOAD': '/tmp/x.so'}}, StatusCode.PERMISSION_DENIED),
+    ('cat', {'EnvVars': {'A=B': 'x'}}, StatusCode.PERMISSION_DENIED),
+    ('cat', {'WorkingDirectory': 'tmp'}, StatusCode.PERMISSION_DENIED),
+    ('cat', {'WorkingDirectory': '/no/such/place'}, StatusCode.NOT_FOUND),
+    ('cat', {'Role': 'root'}, StatusCode.PERMISSION_DENIED),
+])
+def test_refusals(wire, command, start, code):
+    assert Run(wire, command, **start).error()[0] is code
+
+
+def test_order_of_requests(wire):
+    run = Run(wire, 'cat', Stdin=b'')
+    run.send(Start=wire.pb.msg('exec.StartCommand')(Command='cat'))
+    assert run.error()[0] is StatusCode.INVALID_ARGUMENT
+    with pytest.raises(grpc.RpcError) as raised:
+        list(wire.exec.RunCommand(iter([]), timeout=STEADY))
+    assert raised.value.code() is StatusCode.INVALID_ARGUMENT
+
+
+def test_a_crowd_is_turned_away(wire):
+    runs = [Run(wire, 'cat', Stdin=b'') for _ in range(8)]
+    for run in runs:
+        run.next('Started')
+    assert Run(wire, 'cat').error()[0] is StatusCode.RESOURCE_EXHAUSTED
+    for run in runs:
+        run.half_close()
+        assert run.rest() == (b'', b'', 0)
+
+
+def test_it_is_not_offered_unless_enabled(wire):
+    with pytest.raises(grpc.RpcError) as raised:
+        list(wire.stub('admin-vm', 9000, 'exec.Exec', source='ghaf-host').RunCommand(iter([]), timeout=STEADY))
+    assert raised.value.code() is StatusCode.UNIMPLEMENTED
