@@ -147,21 +147,50 @@ static int fail_type(struct config_reader *reader, const struct config_section *
         return config_reader_fail(reader, section, key, "is %s, must be %s", type_name(value), allowed);
 }
 
-int config_read_section(struct config_reader *reader, const struct config_section *parent, const char *key,
-                const char *const *known, struct config_section *ret) {
-        json_t *object = parent ? get(parent, key) : reader->json.root, *value;
+/* Makes *ret the object that stands at parent.key; key NULL: the outermost one. */
+static int enter(struct config_reader *reader, const struct config_section *parent, const char *key,
+                const json_t *object, const char *const *known, struct config_section *ret) {
+        json_t *value;
         const char *k;
 
         *ret = (struct config_section){};
         if (parent)
                 place_join(ret->place, parent, key);
-        if (!object)
-                return 0;
         if (!json_is_object(object))
                 return fail_type(reader, parent, key, object, "an object, { … }");
         ret->object = object;
-        json_object_foreach(object, k, value) if (!is_known(k, known)) warn_unknown(reader, ret, k);
+        json_object_foreach((json_t *) object, k, value) if (!is_known(k, known))
+                        warn_unknown(reader, ret, k);
         return 1;
+}
+
+int config_read_section(struct config_reader *reader, const struct config_section *parent, const char *key,
+                const char *const *known, struct config_section *ret) {
+        json_t *object = parent ? get(parent, key) : reader->json.root;
+
+        *ret = (struct config_section){};
+        if (!object) {
+                if (parent)
+                        place_join(ret->place, parent, key);
+                return 0;
+        }
+        return enter(reader, parent, key, object, known, ret);
+}
+
+int config_read_element(struct config_reader *reader, const struct config_section *parent, const char *key,
+                size_t index, const char *const *known, struct config_section *ret) {
+        json_t *list = get(parent, key), *object;
+        char element[CONFIG_PLACE_MAX];
+
+        if (!list)
+                return 0;
+        if (!json_is_array(list))
+                return fail_type(reader, parent, key, list, "a list, [ … ], or null");
+        object = json_array_get(list, index);
+        if (!object)
+                return 0;
+        snprintf(element, sizeof(element), "%s[%zu]", key, index);
+        return enter(reader, parent, element, object, known, ret);
 }
 
 int config_read_bool(struct config_reader *reader, const struct config_section *section, const char *key,

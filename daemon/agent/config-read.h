@@ -51,6 +51,13 @@ int config_read_section(struct config_reader *reader, const struct config_sectio
                 const char *const *known, struct config_section *ret);
 
 /*
+ * Enters parent[key][index], an element of a list of objects. 1; 0 where the list is absent or null, or has
+ * no such element; or -EINVAL, recorded.
+ */
+int config_read_element(struct config_reader *reader, const struct config_section *parent, const char *key,
+                size_t index, const char *const *known, struct config_section *ret);
+
+/*
  * Read one field. They return 1; 0 where it is absent or null, with *ret untouched; -EINVAL, recorded, or
  * -ENOMEM. allowed is what follows "must be" in the error. Texts become the caller's.
  */

@@ -347,18 +347,6 @@ static int add_not_offered(struct config *config, const char *name) {
         return 0;
 }
 
-static int read_applications(struct config_reader *reader, const struct config_section *capabilities,
-                struct config *config) {
-        json_t *list = capabilities->object ? json_get_nocase(capabilities->object, "applications") : NULL;
-
-        if (!list || json_is_null(list))
-                return 0;
-        if (!json_is_array(list))
-                return config_reader_fail(
-                                reader, capabilities, "applications", "must be a list, [ … ], or null");
-        return json_array_size(list) > 0 ? add_not_offered(config, "applications") : 0;
-}
-
 /* Programs in capabilities.exec: a handful. */
 #define COMMANDS_MAX 64
 
@@ -454,7 +442,7 @@ static int read_capabilities(
         r = config_read_services(reader, &section, config);
         if (r < 0)
                 return r;
-        r = read_applications(reader, &section, config);
+        r = applications_read(&config->applications, reader, &section);
         if (r < 0)
                 return r;
         r = read_exec(reader, &section, config);
@@ -549,6 +537,7 @@ void config_clear(struct config *config) {
         config_strings_free(config->admin_vms);
         config_strings_free(config->system_vms);
         config_strings_free(config->app_vms);
+        applications_clear(&config->applications);
         config_strings_free(config->exec_commands);
         free(config->not_offered);
         config_strings_free(config->warnings);

@@ -5,6 +5,7 @@
  */
 
 #include "address.h"
+#include "applications.h"
 
 /* Units in all lists together. A VM exposes a dozen; bus/units.h follows 400. */
 #define CONFIG_UNITS_MAX 256
@@ -41,6 +42,7 @@ struct config {
         char **admin_vms; /* one, or none */
         char **system_vms;
         char **app_vms;
+        struct applications applications;
         char **exec_commands; /* what may be run for peers; NULL: nothing, it is not enabled */
         bool ctap;
         struct {
