@@ -224,15 +224,20 @@ void rpc_call_finish(struct rpc_call *call, const struct rpc_status *status) {
         http2_stream_forget(stream);
 }
 
-void rpc_call_fail(struct rpc_call *call, enum rpc_code code, const char *format, ...) {
+static void _printf_(3, 0) fail(struct rpc_call *call, enum rpc_code code, const char *format, va_list ap) {
         _cleanup_(freep) char *message = NULL;
+
+        if (vasprintf(&message, format, ap) < 0)
+                message = NULL;
+        rpc_call_finish(call, &(struct rpc_status){ .code = code, .message = strempty(message) });
+}
+
+void rpc_call_fail(struct rpc_call *call, enum rpc_code code, const char *format, ...) {
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&message, format, ap) < 0)
-                message = NULL;
+        fail(call, code, format, ap);
         va_end(ap);
-        rpc_call_finish(call, &(struct rpc_status){ .code = code, .message = strempty(message) });
 }
 
 int rpc_call_send(struct rpc_call *call, const ProtobufCMessage *message) {
@@ -276,14 +281,23 @@ static void tell_gone(struct rpc_call *call, const struct rpc_call_ops *ops) {
                 ops->gone(call, call->userdata);
 }
 
+/* Answers in place of the handler, which may have the call already, and hears that it is gone. */
+static void _printf_(3, 4) break_off(struct rpc_call *call, enum rpc_code code, const char *format, ...) {
+        const struct rpc_call_ops *ops = call->ops;
+        va_list ap;
+
+        va_start(ap, format);
+        fail(call, code, format, ap);
+        va_end(ap);
+        tell_gone(call, ops);
+}
+
 static int on_deadline(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
         struct rpc_call *call = userdata;
-        const struct rpc_call_ops *ops = call->ops;
 
         if (!deadline_has_passed(source, &call->deadline_usec, &call->deadline_jumped))
                 return 0;
-        rpc_call_fail(call, RPC_DEADLINE_EXCEEDED, "The call's deadline has passed");
-        tell_gone(call, ops);
+        break_off(call, RPC_DEADLINE_EXCEEDED, "The call's deadline has passed");
         return 0;
 }
 
@@ -300,9 +314,9 @@ static bool decode(struct rpc_call *call, const uint8_t *bytes, size_t n, struct
         int r = message_decode(descriptor, bytes, n, arena, ret);
 
         if (r == -ENOBUFS)
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "The request takes too much memory");
+                break_off(call, RPC_RESOURCE_EXHAUSTED, "The request takes too much memory");
         else if (r < 0)
-                rpc_call_fail(call, RPC_INTERNAL, "The request is not a well-formed %s", descriptor->name);
+                break_off(call, RPC_INTERNAL, "The request is not a well-formed %s", descriptor->name);
         return r == 0;
 }
 
@@ -313,7 +327,7 @@ static void take_request(struct rpc_call *call, const uint8_t *bytes, size_t n) 
         size_t before = arena->allocated;
 
         if (call->request) {
-                rpc_call_fail(call, RPC_UNIMPLEMENTED, "%s takes one request message, not more",
+                break_off(call, RPC_UNIMPLEMENTED, "%s takes one request message, not more",
                                 rpc_call_method(call));
                 return;
         }
@@ -323,7 +337,7 @@ static void take_request(struct rpc_call *call, const uint8_t *bytes, size_t n) 
         message_reader_init(&call->reader, server_limits(call->connection->server)->message_bytes,
                         http2_budget(call->connection->http2));
         if (!http2_stream_charge(call->stream, arena->allocated - before))
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
+                break_off(call, RPC_RESOURCE_EXHAUSTED,
                                 "Requests under way on this connection take too much memory together");
 }
 
@@ -343,24 +357,24 @@ static void take_message(struct rpc_call *call, const uint8_t *bytes, size_t n) 
 static void fail_framing(struct rpc_call *call, int error) {
         switch (error) {
         case -EMSGSIZE:
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
+                break_off(call, RPC_RESOURCE_EXHAUSTED,
                                 "The message of %zu bytes is larger than the limit of %zu",
                                 call->reader.length, call->reader.limit);
                 return;
         case -ENOBUFS:
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
+                break_off(call, RPC_RESOURCE_EXHAUSTED,
                                 "Requests under way on this connection are larger than %zu bytes together",
                                 call->reader.budget->limit);
                 return;
         case -EPROTO:
-                rpc_call_fail(call, RPC_INTERNAL,
+                break_off(call, RPC_INTERNAL,
                                 "The message is compressed, yet grpc-encoding says that none is");
                 return;
         case -EBADMSG:
-                rpc_call_fail(call, RPC_INTERNAL, "The message's Compressed-Flag is neither 0 nor 1");
+                break_off(call, RPC_INTERNAL, "The message's Compressed-Flag is neither 0 nor 1");
                 return;
         default:
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "Out of memory");
+                break_off(call, RPC_RESOURCE_EXHAUSTED, "Out of memory");
                 return;
         }
 }
@@ -390,7 +404,7 @@ static void on_end(struct http2_stream *stream _unused_, void *userdata) {
         if (call->finished)
                 return;
         if (!message_reader_is_between(&call->reader)) {
-                rpc_call_fail(call, RPC_INTERNAL, "The request ends in the middle of a message");
+                break_off(call, RPC_INTERNAL, "The request ends in the middle of a message");
                 return;
         }
         if (request_is_stream(call)) {
@@ -399,7 +413,7 @@ static void on_end(struct http2_stream *stream _unused_, void *userdata) {
                 return;
         }
         if (!call->request) {
-                rpc_call_fail(call, RPC_UNIMPLEMENTED, "%s takes one request message, none came",
+                break_off(call, RPC_UNIMPLEMENTED, "%s takes one request message, none came",
                                 rpc_call_method(call));
                 return;
         }

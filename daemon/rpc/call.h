@@ -19,8 +19,8 @@ struct rpc_call_ops {
         /* What is queued has fallen below the low mark, after rpc_call_send() had said so. */
         void (*writable)(struct rpc_call *call, void *userdata);
         /*
-         * Cancelled by the client, past its deadline, or its connection lost: stop the work, do not answer. The last
-         * callback; never follows rpc_call_finish().
+         * Cancelled by the client, past its deadline, its connection lost, or a message of its malformed: stop the
+         * work, do not answer. The last callback; never follows rpc_call_finish().
          */
         void (*gone)(struct rpc_call *call, void *userdata);
 };

@@ -301,6 +301,7 @@ Test(call, too_large_a_request) {
         cr_assert_eq(small.code, RPC_OK);
         cr_assert_eq(large.code, RPC_RESOURCE_EXHAUSTED);
         cr_assert_not_null(strstr(large.text, "1000"), "%s", large.text);
+        cr_assert_eq(pair.calls_gone, 1, "the handler, which had the call, is told");
         pair_end(&pair);
 }
 
