@@ -18,8 +18,9 @@ static inline size_t buffer_length(const struct buffer *buffer) {
         return buffer->end - buffer->start;
 }
 
+/* NULL while empty. */
 static inline char *buffer_bytes(const struct buffer *buffer) {
-        return buffer->data + buffer->start;
+        return buffer->data ? buffer->data + buffer->start : NULL;
 }
 
 /* Makes room for n more bytes and returns where they go, or NULL (ENOMEM); count them in with
