@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The agent's configuration: not hostile, but written by people. */
+#include "fuzz.h"
+
+#include "config.h"
+#include "text.h"
+
+#include <sys/mman.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        static int fd = -1;
+        _cleanup_(freep) char *path = NULL, *error = NULL;
+        struct config config;
+        int r;
+
+        if (fd < 0)
+                fd = memfd_create("config", MFD_CLOEXEC);
+        must(ftruncate(fd, 0) == 0 && pwrite(fd, data, size, 0) == (ssize_t) size, "a file can be written");
+        path = text_printf("/proc/self/fd/%i", fd);
+        r = config_load(&config, path, &error);
+        must((r < 0) == (error != NULL), "an error has a text, and success has none");
+        if (r < 0) {
+                must(startswith(error, path), "an error names the file");
+                return 0;
+        }
+        must(config.name && config.agent && config.services && config.warnings, "what is never NULL is not");
+        config_clear(&config);
+        return 0;
+}

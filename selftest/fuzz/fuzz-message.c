@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Every message of the contract: the first byte says which, the others are it. */
+#include "fuzz.h"
+
+#include "message.h"
+
+#include "admin.pb-c.h"
+#include "ctap.pb-c.h"
+#include "eventproxy.pb-c.h"
+#include "exec.pb-c.h"
+#include "health.pb-c.h"
+#include "hwid.pb-c.h"
+#include "locale.pb-c.h"
+#include "logs.pb-c.h"
+#include "notify.pb-c.h"
+#include "policyadmin.pb-c.h"
+#include "reflection_v1.pb-c.h"
+#include "socketproxy.pb-c.h"
+#include "stats.pb-c.h"
+#include "systemd.pb-c.h"
+#include "wifimanager.pb-c.h"
+
+static const ProtobufCServiceDescriptor *const services[] = {
+        &admin__admin_service__descriptor,
+        &admin__fleet_service__descriptor,
+        &ctap__ctap__descriptor,
+        &eventproxy__event_service__descriptor,
+        &exec__exec__descriptor,
+        &grpc__health__v1__health__descriptor,
+        &grpc__reflection__v1__server_reflection__descriptor,
+        &hwid__hwid_service__descriptor,
+        &locale__locale_client__descriptor,
+        &logs__logs_service__descriptor,
+        &notify__user_notification_service__descriptor,
+        &policyadmin__policy_admin__descriptor,
+        &socketproxy__socket_stream__descriptor,
+        &stats__stats_service__descriptor,
+        &systemd__unit_control_service__descriptor,
+        &systemd__unit_manage_service__descriptor,
+        &systemd__unit_watch_service__descriptor,
+        &wifimanager__wifi_service__descriptor,
+};
+
+/* As much as a call of a message of that size may take; see http2-stream.c. */
+#define ARENA_BYTES(size) ((size) *4 + 256 * 1024)
+
+static const ProtobufCMessageDescriptor *choose(unsigned n) {
+        for (size_t i = 0; i < ELEMENTSOF(services); i++) {
+                if (n < 2 * services[i]->n_methods) {
+                        const ProtobufCMethodDescriptor *method = &services[i]->methods[n / 2];
+
+                        return n % 2 == 0 ? method->input : method->output;
+                }
+                n -= 2 * services[i]->n_methods;
+        }
+        return NULL;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        const ProtobufCMessageDescriptor *descriptor = choose(take_byte(&data, &size));
+        _cleanup_(arena_clear) struct arena arena = {}, again = {};
+        _cleanup_(freep) uint8_t *packed = NULL;
+        ProtobufCMessage *message, *back;
+        size_t n;
+
+        if (!descriptor)
+                return 0;
+        arena_init(&arena, ARENA_BYTES(size));
+        if (message_decode(descriptor, data, size, &arena, &message) < 0)
+                return 0;
+        must(protobuf_c_message_check(message), "a decoded message is whole");
+
+        n = protobuf_c_message_get_packed_size(message);
+        packed = malloc(n + (n == 0));
+        must(protobuf_c_message_pack(message, packed) == n, "a message is as long as it says");
+        arena_init(&again, ARENA_BYTES(n) * 4);
+        must(message_decode(descriptor, packed, n, &again, &back) == 0, "what we write we can read");
+        must(protobuf_c_message_get_packed_size(back) == n, "and it is the same");
+        return 0;
+}
