@@ -371,13 +371,19 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
 
 /* A request that could not be sent (the peer has said GOAWAY meanwhile): nghttp2 has no stream to close for
  * it. */
-static int on_frame_not_send(nghttp2_session *session _unused_, const nghttp2_frame *frame,
+static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *frame,
                 int error _unused_, void *userdata) {
         struct http2 *h = userdata;
         struct http2_stream *stream;
 
-        if (h->server || frame->hd.type != NGHTTP2_HEADERS)
+        if (frame->hd.type != NGHTTP2_HEADERS)
                 return 0;
+        if (h->server) {
+                /* More than a header block may hold: the caller is not left waiting for it. */
+                (void) nghttp2_submit_rst_stream(
+                                session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
+                return 0;
+        }
         LIST_FOREACH(stream, &h->streams, link)
                 if (stream->id == frame->hd.stream_id) {
                         http2_stream_close(stream, NGHTTP2_REFUSED_STREAM);
@@ -414,7 +420,9 @@ int http2_stream_queue(struct http2_stream *stream, struct http2_chunk *chunk) {
         stream->out_bytes += chunk->length;
         stream->connection->out_bytes += chunk->length;
         resume(stream);
-        if (stream->out_bytes <= HTTP2_STREAM_HIGH)
+        if (stream->out_bytes <= HTTP2_STREAM_LOW ||
+                        (stream->out_bytes <= HTTP2_STREAM_HIGH &&
+                                        stream->connection->out_bytes <= HTTP2_CONNECTION_HIGH))
                 return 0;
         stream->out_full = true;
         return 1;

@@ -84,6 +84,8 @@ struct http2_stream_ops {
 #define HTTP2_STREAM_LOST UINT32_MAX
 
 #define HTTP2_STREAM_HIGH (256 * 1024)
+/* With this much queued on all streams together, a stream is full from HTTP2_STREAM_LOW on. */
+#define HTTP2_CONNECTION_HIGH (4 * 1024 * 1024)
 #define HTTP2_STREAM_LOW  (64 * 1024)
 /* RFC 9113, 10.5.1: what a header list may take, counted as SETTINGS_MAX_HEADER_LIST_SIZE counts. */
 #define HTTP2_HEADER_BYTES (16 * 1024)
@@ -145,7 +147,7 @@ const char *http2_stream_header(const struct http2_stream *stream, const char *n
 bool http2_stream_charge(struct http2_stream *stream, size_t n);
 
 struct http2_chunk *http2_chunk_new(size_t length);
-/* Takes the chunk. 0; 1 when more than HTTP2_STREAM_HIGH is queued now. */
+/* Takes the chunk. 0; 1 when the stream is full now. */
 int http2_stream_queue(struct http2_stream *stream, struct http2_chunk *chunk);
 /* As server: the response's header block; with end, there is nothing else. 0 or -ENOMEM. */
 int http2_stream_respond(struct http2_stream *stream, const nghttp2_nv *headers, size_t n, bool end);
