@@ -29,6 +29,8 @@ struct agent_link {
         sd_event_source *timer; /* to watch again, or to read on */
         uint64_t retry_usec;
         struct ratelimit changes, lines;
+        void (*told_ready)(struct registry_agent *agent, void *userdata); /* NULL: nobody asked for it */
+        void *userdata;
         bool ready;     /* the channel stands */
         bool connected; /* it has stood before: from then on, its loss is news */
 };
@@ -156,6 +158,8 @@ static void state_changed(struct rpc_channel *channel, enum rpc_channel_state st
                 set_online(link, true, NULL);
                 unit_poll_set_channel(link->poll, channel);
                 watch(link);
+                if (link->told_ready)
+                        link->told_ready(link->agent, link->userdata);
                 return;
         }
 
@@ -244,6 +248,12 @@ int agent_link_renew(struct agent_link *link) {
         link->channel = channel;
         rpc_channel_connect(channel);
         return 0;
+}
+
+void agent_link_set_ready(struct agent_link *link,
+                void (*ready)(struct registry_agent *agent, void *userdata), void *userdata) {
+        link->told_ready = ready;
+        link->userdata = userdata;
 }
 
 void agent_link_set_tls(struct agent_link *link, struct tls_context *tls) {

@@ -25,6 +25,13 @@ DEFINE_CLEANUP(struct agent_link, agent_link_free)
  */
 int agent_link_renew(struct agent_link *link);
 
+/*
+ * From now on, told whenever calls to the agent can be made (again): it has registered, or come back. What
+ * it missed meanwhile can be brought to it then.
+ */
+void agent_link_set_ready(struct agent_link *link,
+                void (*ready)(struct registry_agent *agent, void *userdata), void *userdata);
+
 /* Certificates for the next connection. */
 void agent_link_set_tls(struct agent_link *link, struct tls_context *tls);
 

@@ -29,6 +29,13 @@ static void agent_event(const char *message_id, const struct registry_agent *age
                         component_vm_text(agent->entry->type.vm), what);
 }
 
+/* What the whole fleet is set to, it may have missed. */
+static void agent_ready(struct registry_agent *agent, void *userdata) {
+        struct manager *manager = userdata;
+
+        deliveries_begin_all(manager->deliveries, agent->vm);
+}
+
 static void link_agent(struct manager *manager, struct registry_agent *agent) {
         int r;
 
@@ -37,6 +44,8 @@ static void link_agent(struct manager *manager, struct registry_agent *agent) {
         if (r < 0)
                 (void) log_warning_errno(r, "Cannot connect to agent %s at %s %s:%s", agent->entry->name,
                                 agent->transport.protocol, agent->transport.address, agent->transport.port);
+        else
+                agent_link_set_ready(agent->link, agent_ready, manager);
 }
 
 static void registry_changed(enum registry_event event, const struct registry_entry *entry, void *userdata) {
@@ -279,6 +288,11 @@ int manager_new(struct manager **ret, const struct options *options) {
         r = registry_new(&manager->registry);
         if (r >= 0)
                 r = watchers_new(&manager->watchers, manager->registry);
+        if (r >= 0)
+                r = settings_new(&manager->settings, options->state_directory);
+        if (r >= 0)
+                r = deliveries_new(&manager->deliveries, reactor_event(manager->reactor), manager->registry,
+                                manager->settings);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the registry");
         r = restore_registry(manager);
@@ -312,12 +326,14 @@ struct manager *manager_free(struct manager *manager) {
         manager->server = rpc_server_free(manager->server);
         manager->reflection = rpc_reflection_free(manager->reflection);
         manager->health = rpc_health_free(manager->health);
+        manager->deliveries = deliveries_free(manager->deliveries);
         if (manager->registry)
                 unlink_agents(manager);
         registry_ignore(&manager->links);
         watchers_free(manager->watchers);
         registry_store_free(manager->store);
         registry_free(manager->registry);
+        settings_free(manager->settings);
         access_guard_free(manager->guard);
         if (manager->tls)
                 tls_context_unref(manager->tls);

@@ -3,6 +3,7 @@
 
 /* The daemon: it owns the loop and everything that runs on it. */
 
+#include "delivery.h"
 #include "guard.h"
 #include "options.h"
 #include "peer-limit.h"
@@ -11,6 +12,7 @@
 #include "registration.h"
 #include "registry-store.h"
 #include "registry.h"
+#include "settings.h"
 #include "watch.h"
 
 struct manager {
@@ -25,7 +27,9 @@ struct manager {
         struct registry_store *store;
         struct registry_observer links; /* each agent has its link as long as it is in the registry */
         struct watchers *watchers;
-        struct peer_limit refusals; /* of registrations, in the journal */
+        struct settings *settings;
+        struct deliveries *deliveries; /* of settings, to agents */
+        struct peer_limit refusals;    /* of registrations, in the journal */
 };
 
 int manager_new(struct manager **ret, const struct options *options);

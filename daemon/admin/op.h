@@ -12,6 +12,13 @@ void op_start_vm(struct rpc_call *call, const ProtobufCMessage *request, void *u
 void op_poweroff(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void op_reboot(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void op_suspend(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void op_set_locale(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void op_set_timezone(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void op_wakeup(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void op_get_stats(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void op_sysinfo(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void op_notify_user(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void op_ctap(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void op_get_unit_status(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void op_query_list(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void op_watch(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);

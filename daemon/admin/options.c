@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options.h"
 
+#include "settings.h"
 #include "text.h"
 
 #include <getopt.h>
@@ -17,6 +18,7 @@ enum {
         OPTION_HOST_CERT,
         OPTION_HOST_KEY,
         OPTION_HOST_IDENTITY,
+        OPTION_STATE_DIRECTORY,
         OPTION_MONITORING,
         OPTION_POLICY_ADMIN,
         OPTION_POLICY_CONFIG,
@@ -33,6 +35,7 @@ static const struct option long_options[] = {
         { "host-cert", required_argument, NULL, OPTION_HOST_CERT },
         { "host-key", required_argument, NULL, OPTION_HOST_KEY },
         { "host-identity", required_argument, NULL, OPTION_HOST_IDENTITY },
+        { "state-directory", required_argument, NULL, OPTION_STATE_DIRECTORY },
         { "monitoring", optional_argument, NULL, OPTION_MONITORING },
         { "policy-admin", optional_argument, NULL, OPTION_POLICY_ADMIN },
         { "policy-config", required_argument, NULL, OPTION_POLICY_CONFIG },
@@ -60,6 +63,8 @@ static void print_help(void) {
              "     --host-key=FILE        Its key (HOST_KEY; default: …/key.pem)\n"
              "     --host-identity=NAME   The one identity that may register as the host (HOST_IDENTITY;\n"
              "                            default: the first that does)\n"
+             "     --state-directory=DIR  Where locale and time zone of the fleet are kept (STATE_DIRECTORY;\n"
+             "                            default: /etc)\n"
              "     --access-control[=BOOL], --cedar-file=FILE\n"
              "                            Rules for who may call what (ACCESS_CONTROL, CEDAR_FILE): not\n"
              "                            offered yet; to ask for it is an error\n"
@@ -130,6 +135,7 @@ static int read_environment(struct options *options, struct paths *paths) {
         text_from_environment("CA_CERT", &paths->ca_cert);
         text_from_environment("HOST_CERT", &paths->host_cert);
         text_from_environment("HOST_KEY", &paths->host_key);
+        text_from_environment("STATE_DIRECTORY", &options->state_directory);
         text_from_environment("HOST_IDENTITY", &options->host_identity);
         text_from_environment("POLICY_CONFIG", &options->policy_config);
         text_from_environment("POLICY_STORE", &options->policy_store);
@@ -173,6 +179,9 @@ static int take_option(struct options *options, struct paths *paths, int option,
                 return 1;
         case OPTION_HOST_IDENTITY:
                 options->host_identity = optarg;
+                return 1;
+        case OPTION_STATE_DIRECTORY:
+                options->state_directory = optarg;
                 return 1;
         case OPTION_MONITORING:
                 return take_bool("monitoring", argc, argv, &options->monitoring) < 0 ? -EINVAL : 1;
@@ -258,7 +267,7 @@ int options_parse(struct options *options, int argc, char **argv) {
         struct paths paths = {};
         int option, r;
 
-        *options = (struct options){ .use_tls = true, .monitoring = true };
+        *options = (struct options){ .use_tls = true, .monitoring = true, .state_directory = SETTINGS_DEPLOYED };
         r = read_environment(options, &paths);
         if (r < 0)
                 return r;

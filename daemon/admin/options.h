@@ -14,6 +14,7 @@ struct options {
         size_t n_listen;
         bool use_tls;
         char *ca_cert, *host_cert, *host_key; /* paths; with TLS none is NULL */
+        const char *state_directory;          /* where settings of the fleet are kept; not NULL */
         const char *host_identity;            /* who alone may be the host; NULL: the first that comes */
         bool debug;
 

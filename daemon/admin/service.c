@@ -16,6 +16,13 @@ static const struct rpc_method methods[] = {
         { .name = "Poweroff", .handle = op_poweroff },
         { .name = "Reboot", .handle = op_reboot },
         { .name = "Suspend", .handle = op_suspend },
+        { .name = "Wakeup", .handle = op_wakeup },
+        { .name = "Sysinfo", .handle = op_sysinfo },
+        { .name = "SetLocale", .handle = op_set_locale },
+        { .name = "SetTimezone", .handle = op_set_timezone },
+        { .name = "GetStats", .handle = op_get_stats },
+        { .name = "NotifyUser", .handle = op_notify_user },
+        { .name = "Ctap", .handle = op_ctap },
 };
 
 const struct rpc_service admin_service = {

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "settings.h"
+
+#include "locale-name.h"
+#include "log.h"
+#include "text.h"
+
+#include "locale.pb-c.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+/* Keys of locale.LocaleMacroKey, which are counted from 0. */
+#define KEYS_MAX (LOCALE__LOCALE_MACRO_KEY__LC_ALL + 1)
+/* "LC_IDENTIFICATION=" and a value. */
+#define LINE_MAX_BYTES (32 + LOCALE_NAME_MAX)
+/* A file that somebody has written by hand may have comments. */
+#define FILE_BYTES_MAX 16384
+
+struct locale {
+        char values[KEYS_MAX][LOCALE_NAME_MAX + 1]; /* "": not assigned */
+};
+
+struct settings {
+        char *directory;
+        bool set[_SETTING_MAX];
+        struct locale locale;
+        char timezone[TIMEZONE_NAME_MAX + 1];
+};
+
+/* ---- the keys ---- */
+
+static const char *key_name(int key) {
+        const ProtobufCEnumValue *value =
+                        protobuf_c_enum_descriptor_get_value(&locale__locale_macro_key__descriptor, key);
+
+        return value ? value->name : NULL;
+}
+
+/* The key of a line "KEY=value", or -EINVAL; *ret_value is what follows. */
+static int line_key(const char *line, const char **ret_value) {
+        for (int key = 0; key < KEYS_MAX; key++) {
+                const char *rest = startswith(line, key_name(key));
+
+                if (rest && *rest == '=') {
+                        *ret_value = rest + 1;
+                        return key;
+                }
+        }
+        return -EINVAL;
+}
+
+/* ---- reading the files ---- */
+
+/* 1: it assigns something; 0: it is empty or a comment; -EINVAL. */
+static int read_locale_line(struct locale *locale, char *line) {
+        const char *value;
+        int key;
+
+        if (line[0] == '#' || line[strspn(line, " \t")] == '\0')
+                return 0;
+        key = line_key(line, &value);
+        if (key < 0 || !locale_name_is_valid(value))
+                return -EINVAL;
+        snprintf(locale->values[key], sizeof(locale->values[key]), "%s", value);
+        return 1;
+}
+
+/* Whether at least one line assigns something; what is no assignment is left out, and said. */
+static bool read_locale(struct locale *locale, char *text, const char *path) {
+        bool found = false;
+        unsigned number = 0;
+        char *line;
+
+        *locale = (struct locale){};
+        while ((line = strsep(&text, "\n"))) {
+                int r = read_locale_line(locale, line);
+
+                number++;
+                found = found || r > 0;
+                if (r < 0)
+                        log_warning("%s:%u: not KEY=value with a locale's key and name, ignored.", path,
+                                        number);
+        }
+        return found;
+}
+
+static bool read_timezone(char *timezone, char *text, const char *path) {
+        text[strcspn(text, " \t\n")] = '\0';
+        if (!timezone_name_is_valid(text)) {
+                log_warning("%s: not the name of a time zone, must be " TIMEZONE_NAME_ALLOWED ", ignored.",
+                                path);
+                return false;
+        }
+        snprintf(timezone, TIMEZONE_NAME_MAX + 1, "%s", text);
+        return true;
+}
+
+static int load_from(struct settings *settings, enum setting setting, const char *directory) {
+        _cleanup_(freep) char *path = NULL, *text = NULL;
+        int r;
+
+        path = text_printf("%s/%s", directory,
+                        setting == SETTING_LOCALE ? SETTINGS_LOCALE_FILE : SETTINGS_TIMEZONE_FILE);
+        if (!path)
+                return -ENOMEM;
+        r = text_read_file(path, FILE_BYTES_MAX, &text, NULL);
+        if (r == -ENOENT)
+                return r;
+        if (r < 0) {
+                (void) log_warning_errno(r, "Cannot read %s", path);
+                return 0;
+        }
+        settings->set[setting] = setting == SETTING_LOCALE ? read_locale(&settings->locale, text, path)
+                                                           : read_timezone(settings->timezone, text, path);
+        return 0;
+}
+
+static int load(struct settings *settings, enum setting setting) {
+        int r;
+
+        r = load_from(settings, setting, settings->directory);
+        if (r == -ENOENT)
+                r = load_from(settings, setting, SETTINGS_DEPLOYED);
+        return r == -ENOENT ? 0 : r;
+}
+
+int settings_new(struct settings **ret, const char *directory) {
+        _cleanup_(settings_freep) struct settings *settings = NULL;
+        int r;
+
+        settings = calloc(1, sizeof(*settings));
+        if (!settings)
+                return -ENOMEM;
+        settings->directory = strndup(directory, strcspn(directory, ":"));
+        if (!settings->directory)
+                return -ENOMEM;
+        r = load(settings, SETTING_LOCALE);
+        if (r >= 0)
+                r = load(settings, SETTING_TIMEZONE);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(settings);
+        return 0;
+}
+
+struct settings *settings_free(struct settings *settings) {
+        if (!settings)
+                return NULL;
+        free(settings->directory);
+        free(settings);
+        return NULL;
+}
+
+const char *settings_name(enum setting setting) {
+        return setting == SETTING_LOCALE ? "locale" : "time zone";
+}
+
+const char *settings_directory(const struct settings *settings) {
+        return settings->directory;
+}
+
+bool settings_has(const struct settings *settings, enum setting setting) {
+        return settings->set[setting];
+}
+
+/* ---- writing them ---- */
+
+static int write_all(const char *path, const char *text) {
+        _cleanup_(closep) int fd = -1;
+        size_t n = strlen(text);
+        ssize_t k;
+
+        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (fd < 0)
+                return -errno;
+        /* Others read it, too, whatever our umask is. */
+        if (fchmod(fd, 0644) < 0)
+                return -errno;
+        k = write(fd, text, n);
+        if (k < 0)
+                return -errno;
+        return (size_t) k == n ? 0 : -ENOSPC;
+}
+
+/*
+ * Whoever reads it sees the old one or the new one. It is not waited for the disk, since that can take a
+ * second, and everybody would wait with us; a file that a power cut has left empty counts as not there.
+ */
+static int store(const struct settings *settings, const char *name, const char *text) {
+        _cleanup_(freep) char *path = NULL, *new = NULL;
+        int r;
+
+        path = text_printf("%s/%s", settings->directory, name);
+        new = text_printf("%s/.%s.new", settings->directory, name);
+        if (!path || !new)
+                return -ENOMEM;
+        r = write_all(new, text);
+        if (r >= 0 && rename(new, path) < 0)
+                r = -errno;
+        if (r < 0)
+                (void) unlink(new);
+        return r;
+}
+
+const char *settings_check_locale(const Admin__LocaleRequest *request) {
+        uint32_t seen = 0;
+
+        if (request->n_assignments == 0)
+                return "there must be at least one assignment";
+        for (size_t i = 0; i < request->n_assignments; i++) {
+                const Locale__LocaleAssignment *assignment = request->assignments[i];
+
+                if (!key_name(assignment->key))
+                        return "an assignment's key is not one of LocaleMacroKey";
+                if (seen & UINT32_C(1) << assignment->key)
+                        return "a key is assigned twice";
+                if (!locale_name_is_valid(assignment->value))
+                        return "a locale must be " LOCALE_NAME_ALLOWED;
+                seen |= UINT32_C(1) << assignment->key;
+        }
+        return NULL;
+}
+
+const char *settings_check_timezone(const Admin__TimezoneRequest *request) {
+        return timezone_name_is_valid(request->timezone) ? NULL
+                                                         : "a time zone must be " TIMEZONE_NAME_ALLOWED;
+}
+
+int settings_set_locale(struct settings *settings, const Admin__LocaleRequest *request) {
+        char text[KEYS_MAX * LINE_MAX_BYTES] = "";
+        struct locale locale = {};
+        size_t n = 0;
+        int r;
+
+        for (size_t i = 0; i < request->n_assignments; i++) {
+                const Locale__LocaleAssignment *assignment = request->assignments[i];
+                char *value = locale.values[assignment->key];
+
+                snprintf(value, LOCALE_NAME_MAX + 1, "%s", assignment->value);
+        }
+        for (int key = 0; key < KEYS_MAX; key++)
+                if (!isempty(locale.values[key]))
+                        n += (size_t) snprintf(text + n, sizeof(text) - n, "%s=%s\n", key_name(key),
+                                        locale.values[key]);
+        r = store(settings, SETTINGS_LOCALE_FILE, text);
+        if (r < 0)
+                return r;
+        settings->locale = locale;
+        settings->set[SETTING_LOCALE] = true;
+        return 0;
+}
+
+int settings_set_timezone(struct settings *settings, const Admin__TimezoneRequest *request) {
+        char text[TIMEZONE_NAME_MAX + 2];
+        int r;
+
+        snprintf(text, sizeof(text), "%s\n", request->timezone);
+        r = store(settings, SETTINGS_TIMEZONE_FILE, text);
+        if (r < 0)
+                return r;
+        snprintf(settings->timezone, sizeof(settings->timezone), "%s", request->timezone);
+        settings->set[SETTING_TIMEZONE] = true;
+        return 0;
+}
+
+/* ---- telling agents ---- */
+
+static int send_locale(const struct settings *settings, struct rpc_channel *channel,
+                const struct rpc_client_options *options, rpc_unary_done_t done, void *userdata,
+                struct rpc_client_call **ret) {
+        Locale__LocaleAssignment assignments[KEYS_MAX], *pointers[KEYS_MAX];
+        Locale__LocaleMessage message = LOCALE__LOCALE_MESSAGE__INIT;
+
+        message.assignments = pointers;
+        for (int key = 0; key < KEYS_MAX; key++) {
+                Locale__LocaleAssignment *assignment = &assignments[message.n_assignments];
+
+                if (isempty(settings->locale.values[key]))
+                        continue;
+                locale__locale_assignment__init(assignment);
+                assignment->key = (Locale__LocaleMacroKey) key;
+                assignment->value = (char *) settings->locale.values[key];
+                pointers[message.n_assignments++] = assignment;
+        }
+        return rpc_channel_unary(channel, &locale__locale_client__descriptor, "LocaleSet", &message.base,
+                        options, done, userdata, ret);
+}
+
+static int send_timezone(const struct settings *settings, struct rpc_channel *channel,
+                const struct rpc_client_options *options, rpc_unary_done_t done, void *userdata,
+                struct rpc_client_call **ret) {
+        Locale__TimezoneMessage message = LOCALE__TIMEZONE_MESSAGE__INIT;
+
+        message.timezone = (char *) settings->timezone;
+        return rpc_channel_unary(channel, &locale__locale_client__descriptor, "TimezoneSet", &message.base,
+                        options, done, userdata, ret);
+}
+
+int settings_send(const struct settings *settings, enum setting setting, struct rpc_channel *channel,
+                uint64_t deadline_usec, rpc_unary_done_t done, void *userdata,
+                struct rpc_client_call **ret) {
+        const struct rpc_client_options options = { .deadline_usec = deadline_usec };
+
+        return setting == SETTING_LOCALE ? send_locale(settings, channel, &options, done, userdata, ret)
+                                         : send_timezone(settings, channel, &options, done, userdata, ret);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * What the whole fleet is set to: locale and time zone. Kept in two small files, so that whoever registers
+ * later, or after a restart of ours, is set to the same.
+ */
+
+#include "channel.h"
+
+#include "admin.pb-c.h"
+
+enum setting {
+        SETTING_LOCALE,
+        SETTING_TIMEZONE,
+        _SETTING_MAX,
+};
+
+/* Names of the files, as the deployed admin has them in /etc. */
+#define SETTINGS_LOCALE_FILE   "locale-givc.conf" /* lines of KEY=value */
+#define SETTINGS_TIMEZONE_FILE "timezone.conf"    /* the name of the time zone */
+/* Where what a deployed admin has left is looked for, too. */
+#define SETTINGS_DEPLOYED "/etc"
+
+struct settings;
+
+/*
+ * Reads what is stored in the directory (of a list, "a:b", in the first) or, where there is no such file,
+ * below SETTINGS_DEPLOYED. What cannot be read is said in the journal, and counts as not set. 0 or -ENOMEM.
+ */
+int settings_new(struct settings **ret, const char *directory);
+struct settings *settings_free(struct settings *settings);
+DEFINE_CLEANUP(struct settings, settings_free)
+
+/* For people: "locale". */
+const char *settings_name(enum setting setting);
+/* Where they are stored. */
+const char *settings_directory(const struct settings *settings);
+/* Whether it was ever set. */
+bool settings_has(const struct settings *settings, enum setting setting);
+
+/*
+ * What is wrong with a request, or NULL: there must be an assignment, each key known and assigned once, each
+ * value a name of a locale. Static text.
+ */
+const char *settings_check_locale(const Admin__LocaleRequest *request);
+const char *settings_check_timezone(const Admin__TimezoneRequest *request);
+
+/*
+ * Store a request that was checked, in place of what was set before. On a negative errno nothing has
+ * changed, neither here nor in the file.
+ */
+int settings_set_locale(struct settings *settings, const Admin__LocaleRequest *request);
+int settings_set_timezone(struct settings *settings, const Admin__TimezoneRequest *request);
+
+/*
+ * Tells an agent one that is set: as rpc_channel_unary(). deadline_usec: CLOCK_MONOTONIC.
+ */
+int settings_send(const struct settings *settings, enum setting setting, struct rpc_channel *channel,
+                uint64_t deadline_usec, rpc_unary_done_t done, void *userdata, struct rpc_client_call **ret);
