@@ -75,8 +75,10 @@ static void watch_message(struct rpc_client_call *call, const ProtobufCMessage *
         link->retry_usec = RETRY_MIN_USEC;
         set_online(link, true, NULL);
         unit = registry_find_unit(link->registry, link->agent, status->name);
-        if (unit)
+        if (unit) {
+                unit_poll_forget_unit(link->poll, unit);
                 registry_set_state(link->registry, unit, status);
+        }
 
         if (!ratelimit_pass(&link->changes, NULL)) {
                 rpc_client_set_reading(call, false);
@@ -266,6 +268,10 @@ void agent_link_set_tls(struct agent_link *link, struct tls_context *tls) {
 void agent_link_unit_added(struct agent_link *link) {
         if (link->ready)
                 unit_poll_kick(link->poll);
+}
+
+bool agent_link_is_pushed(const struct agent_link *link) {
+        return link->watch;
 }
 
 struct rpc_channel *agent_link_channel(struct agent_link *link) {

@@ -115,11 +115,19 @@ static void agent_failed(struct unit_op *op, const struct rpc_status *status) {
                         op->unit);
 }
 
+/* News for the registry, too, of an agent that is only asked; what is pushed may have overtaken the answer.
+ */
+static void tell_registry(const struct unit_op *op, const Systemd__UnitStatus *state) {
+        struct registry_entry *entry = unit_op_entry(op);
+
+        if (entry && entry->agent->link && !agent_link_is_pushed(entry->agent->link))
+                registry_set_state(op->manager->registry, entry, state);
+}
+
 static void agent_answered(
                 const struct rpc_status *status, const ProtobufCMessage *message, void *userdata) {
         const Systemd__UnitResponse *response = (const Systemd__UnitResponse *) message;
         struct unit_op *op = userdata;
-        struct registry_entry *entry;
 
         op->pending = NULL;
         if (status->code != RPC_OK) {
@@ -132,10 +140,7 @@ static void agent_answered(
                 return;
         }
 
-        /* It is news to the registry, too, when the agent is one that does not push. */
-        entry = unit_op_entry(op);
-        if (entry)
-                registry_set_state(op->manager->registry, entry, response->unitstatus);
+        tell_registry(op, response->unitstatus);
         op->next(op, response->unitstatus);
 }
 
@@ -170,37 +175,59 @@ void unit_op_ask(struct unit_op *op, const char *method, unit_op_step_t next) {
 
 /* ---- waiting for the unit ---- */
 
+/* Something that this registry does not hear of may still happen. */
+#define ASK_AGAIN_USEC (1 * USEC_PER_SEC)
+
+static void ask_at(struct unit_op *op, uint64_t usec) {
+        (void) sd_event_source_set_time(op->timer, MIN(op->deadline_usec, usec));
+        (void) sd_event_source_set_enabled(op->timer, SD_EVENT_ONESHOT);
+}
+
+/* The news may be older than what the agent has answered: so it is taken as the time to ask again. */
 static void registry_changed(enum registry_event event, const struct registry_entry *entry, void *userdata) {
-        Systemd__UnitStatus state = SYSTEMD__UNIT_STATUS__INIT;
         struct unit_op *op = userdata;
 
         if (!streq(entry->name, op->unit) || !streq(entry->agent->vm, op->vm))
                 return;
-        if (event != REGISTRY_REMOVED && component_state_is_starting(entry->state))
-                return;
-
-        component_state_to_wire(entry->state, &state);
-        stop(op);
         if (event == REGISTRY_REMOVED)
                 unit_op_fail(op, RPC_UNAVAILABLE, "%s has left the registry while it was starting",
                                 op->unit);
         else
-                op->next(op, &state);
+                ask_at(op, 0);
 }
 
-static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
+static void asked_again(struct unit_op *op, const Systemd__UnitStatus *state) {
+        if (component_state_is_starting(component_state_from_wire(state))) {
+                ask_at(op, usec_add(now_usec(CLOCK_MONOTONIC), ASK_AGAIN_USEC));
+                return;
+        }
+        stop(op);
+        op->awaited(op, state);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         struct unit_op *op = userdata;
 
-        unit_op_fail(op, RPC_DEADLINE_EXCEEDED, "%s in %s is still starting", op->unit, op->vm);
+        if (now_usec(CLOCK_MONOTONIC) >= op->deadline_usec) {
+                unit_op_fail(op, RPC_DEADLINE_EXCEEDED, "%s in %s is still starting", op->unit, op->vm);
+                return 0;
+        }
+        if (op->pending)
+                op->pending = rpc_client_cancel(op->pending);
+        unit_op_ask(op, "GetUnitStatus", asked_again);
         return 0;
 }
 
 void unit_op_wait(struct unit_op *op, unit_op_step_t next) {
-        op->next = next;
+        sd_event *event = reactor_event(op->manager->reactor);
+
+        op->awaited = next;
+        if (sd_event_add_time(event, &op->timer, CLOCK_MONOTONIC, 0, 0, on_timer, op) < 0) {
+                unit_op_fail(op, RPC_RESOURCE_EXHAUSTED, "out of memory");
+                return;
+        }
         op->observer.changed = registry_changed;
         op->observer.userdata = op;
         registry_observe(op->manager->registry, &op->observer);
-        if (sd_event_add_time(reactor_event(op->manager->reactor), &op->timer, CLOCK_MONOTONIC,
-                            op->deadline_usec, 0, on_deadline, op) < 0)
-                unit_op_fail(op, RPC_RESOURCE_EXHAUSTED, "out of memory");
+        ask_at(op, 0);
 }

@@ -25,10 +25,12 @@ struct unit_op {
         uint64_t begin_usec;
         bool quiet; /* it changes nothing: not worth a line in the journal */
 
-        /* the step under way: either the agent is asked, or the registry is followed */
+        /* the step under way, when the agent is asked */
         unit_op_step_t next;
-        const char *asking; /* the agent's method */
+        const char *asking; /* its method */
         struct rpc_client_call *pending;
+        /* the step under way, when the unit is waited for */
+        unit_op_step_t awaited;
         struct registry_observer observer;
         sd_event_source *timer;
 
@@ -46,7 +48,10 @@ struct unit_op *unit_op_new(
 /* Calls UnitControlService/method of the agent for the unit, with what is left of the caller's time. */
 void unit_op_ask(struct unit_op *op, const char *method, unit_op_step_t next);
 
-/* Waits until the unit, which the registry must hold, is no longer on its way up. */
+/*
+ * Waits until the unit, which the registry must hold, is no longer on its way up: whenever the registry
+ * hears of it, and once now, since it may just have done so, the agent is asked again.
+ */
 void unit_op_wait(struct unit_op *op, unit_op_step_t next);
 
 /* The entry of the unit, or NULL. */

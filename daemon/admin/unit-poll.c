@@ -11,7 +11,7 @@ struct unit_poll {
         struct registry_agent *agent;
         struct rpc_channel *channel; /* NULL: no connection */
         struct rpc_client_call *call;
-        char asked[REGISTRY_NAME_MAX + 1]; /* for whose state the call asks */
+        char asked[REGISTRY_NAME_MAX + 1]; /* for whose state the call asks; "": it is known by now */
         sd_event_source *timer;
         void (*heard)(bool answered, void *userdata);
         void *userdata;
@@ -157,4 +157,14 @@ void unit_poll_start(struct unit_poll *poll) {
 
 void unit_poll_forget(struct unit_poll *poll) {
         set_all_stale(poll->agent, false);
+}
+
+void unit_poll_forget_unit(struct unit_poll *poll, struct registry_entry *unit) {
+        if (unit->stale && unit != poll->agent->entry) {
+                list_remove(&unit->units);
+                list_append(&poll->agent->units, &unit->units);
+        }
+        unit->stale = false;
+        if (streq(poll->asked, unit->name))
+                poll->asked[0] = '\0';
 }
