@@ -10,6 +10,9 @@
 /* Deepest nesting of messages: the contract needs four. */
 #define DEPTH_MAX 16
 
+/* Protocol Buffers, "Assigning Field Numbers": from 1 to 2^29 - 1. */
+#define FIELD_MAX 536870911
+
 void message_reader_init(struct message_reader *reader, size_t limit, struct message_budget *budget) {
         *reader = (struct message_reader){ .limit = limit, .budget = budget };
 }
@@ -145,7 +148,7 @@ static bool check_strings(const ProtobufCMessageDescriptor *descriptor, const ui
                 const ProtobufCFieldDescriptor *field;
                 uint64_t tag, n;
 
-                if (!read_varint(&at, end, &tag))
+                if (!read_varint(&at, end, &tag) || tag >> 3 == 0 || tag >> 3 > FIELD_MAX)
                         return false;
                 switch (tag & 7) {
                 case 0:
@@ -168,7 +171,7 @@ static bool check_strings(const ProtobufCMessageDescriptor *descriptor, const ui
                 if (n > (uint64_t) (end - at))
                         return false;
 
-                field = (tag & 7) == 2 && tag >> 3 <= UINT32_MAX
+                field = (tag & 7) == 2
                                 ? protobuf_c_message_descriptor_get_field(descriptor, (unsigned) (tag >> 3))
                                 : NULL;
                 if (field && field->type == PROTOBUF_C_TYPE_STRING &&

@@ -321,6 +321,8 @@ Test(decode, garbage) {
         cr_assert_eq(decode(d, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12), -EBADMSG,
                         "an endless tag");
         cr_assert_eq(decode(d, "\x00\x01", 2), -EBADMSG, "field 0");
+        cr_assert_eq(decode(d, "\x80\x00\x01", 3), -EBADMSG, "field 0, said at length");
+        cr_assert_eq(decode(d, "\x80\x80\x80\x80\x10\x01", 6), -EBADMSG, "field 2^29");
         cr_assert_eq(decode(d, "\x0b\x0c", 2), -EBADMSG, "groups");
         cr_assert_eq(decode(d, "\x0e", 1), -EBADMSG, "wire type 6");
         cr_assert_eq(decode(d,
