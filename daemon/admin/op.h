@@ -22,3 +22,5 @@ void op_ctap(struct rpc_call *call, const ProtobufCMessage *request, void *userd
 void op_get_unit_status(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void op_query_list(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void op_watch(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void op_list_generations(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void op_set_generation(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);

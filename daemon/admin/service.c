@@ -23,6 +23,8 @@ static const struct rpc_method methods[] = {
         { .name = "GetStats", .handle = op_get_stats },
         { .name = "NotifyUser", .handle = op_notify_user },
         { .name = "Ctap", .handle = op_ctap },
+        { .name = "ListGenerations", .handle = op_list_generations },
+        { .name = "SetGeneration", .handle = op_set_generation, .streams_response = true },
 };
 
 const struct rpc_service admin_service = {
