@@ -171,7 +171,7 @@ RestartForceExitStatus=133
 TimeoutStartSec=60
 TimeoutStopSec=20
 Environment=SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_API_VFS_WRITABLE=1
-ExecStart=systemd-nspawn --quiet --register=no --keep-unit --capability=all --link-journal=no --resolv-conf=off \\
+ExecStart=systemd-nspawn --quiet --register=no --keep-unit --capability=all --drop-capability=CAP_SYS_TIME --link-journal=no --resolv-conf=off \\
         --timezone=off --console=pipe --boot --notify-ready=yes --network-bridge=br0 -D /var/lib/machines/%i -M %i
 '''),
     ]

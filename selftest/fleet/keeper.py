@@ -204,7 +204,9 @@ def bridge(address):
 
 def spawn(spec, cgroup, notify):
     host, *guests = spec['machines']
-    command = ['systemd-nspawn', '--quiet', '--register=no', '--keep-unit', '--capability=all', '--link-journal=no',
+    command = ['systemd-nspawn', '--quiet', '--register=no', '--keep-unit', '--capability=all',
+               # The clock is the machine's: a first time zone, told to the kernel, would move it (settimeofday(2)).
+               '--drop-capability=CAP_SYS_TIME', '--link-journal=no',
                '--resolv-conf=off', '--timezone=off', '--console=pipe', '--boot', '--notify-ready=yes',
                '-D', f'{RUN}/root/{host["name"]}', '-M', spec['id']]
     command += [f'--bind={RUN}/root/{guest["name"]}:/var/lib/machines/{guest["name"]}' for guest in guests]
