@@ -113,9 +113,10 @@ def basic_system():
         wants('sockets.target', 'dbus.socket'),
         wants('multi-user.target', 'dbus.service'),
         wants('multi-user.target', 'systemd-user-sessions.service'),
-        # Suspending must not reach for the kernel we share with everything else: it only leaves a trace.
-        unit('systemd-suspend.service', service('Suspend, as a note in the journal', Type='oneshot',
-                                                ExecStart='/bin/echo suspended')),
+        # Sleeping must not reach for the kernel we share with everything else: it only leaves a trace.
+        *(unit(f'systemd-{sleep}.service', service(f'{sleep}, as a note in the journal', Type='oneshot',
+                                                   ExecStart=f'/bin/echo asked to {sleep}'))
+          for sleep in ('suspend', 'hibernate', 'hybrid-sleep', 'suspend-then-hibernate')),
         # Answers with the machine's name: what shows that names resolve and packets arrive.
         unit('fleet-hello.socket', '[Unit]\nDescription=Says the name of this machine\n\n'
                                    '[Socket]\nListenStream=7\nAccept=yes\n'),
@@ -171,8 +172,9 @@ RestartForceExitStatus=133
 TimeoutStartSec=60
 TimeoutStopSec=20
 Environment=SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_API_VFS_WRITABLE=1
-ExecStart=systemd-nspawn --quiet --register=no --keep-unit --capability=all --drop-capability=CAP_SYS_TIME --link-journal=no --resolv-conf=off \\
-        --timezone=off --console=pipe --boot --notify-ready=yes --network-bridge=br0 -D /var/lib/machines/%i -M %i
+ExecStart=systemd-nspawn --quiet --register=no --keep-unit --capability=all --drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE \\
+        --link-journal=no --resolv-conf=off --timezone=off --console=pipe --boot --notify-ready=yes --network-bridge=br0 \\
+        -D /var/lib/machines/%i -M %i
 '''),
     ]
 

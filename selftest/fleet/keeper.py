@@ -204,11 +204,10 @@ def bridge(address):
 
 def spawn(spec, cgroup, notify):
     host, *guests = spec['machines']
+    # The kernel is the machine's: its modules, and its clock, which a first time zone told to it would move (settimeofday(2)).
     command = ['systemd-nspawn', '--quiet', '--register=no', '--keep-unit', '--capability=all',
-               # The clock is the machine's: a first time zone, told to the kernel, would move it (settimeofday(2)).
-               '--drop-capability=CAP_SYS_TIME', '--link-journal=no',
-               '--resolv-conf=off', '--timezone=off', '--console=pipe', '--boot', '--notify-ready=yes',
-               '-D', f'{RUN}/root/{host["name"]}', '-M', spec['id']]
+               '--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE', '--link-journal=no', '--resolv-conf=off', '--timezone=off',
+               '--console=pipe', '--boot', '--notify-ready=yes', '-D', f'{RUN}/root/{host["name"]}', '-M', spec['id']]
     command += [f'--bind={RUN}/root/{guest["name"]}:/var/lib/machines/{guest["name"]}' for guest in guests]
     keeper = os.getpid()
 

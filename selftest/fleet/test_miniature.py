@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The miniature itself, without givc: whatever else runs in it relies on this."""
 import os
+import re
 import select
 import signal
 import subprocess
@@ -66,6 +67,16 @@ def test_nothing_of_this_machine_runs_inside(fleet):
     """What is enabled here by chance would be in every guest, too."""
     services = fleet.run('app-vm', 'systemctl list-units --type=service --state=running --no-legend --plain').stdout
     assert {line.split()[0] for line in services.splitlines()} == {'dbus.service', 'systemd-journald.service'}
+
+
+def test_what_machines_share_with_this_one_is_out_of_reach(fleet):
+    """Its clock, its modules, its sleep."""
+    cap_sys_module, cap_sys_time = 16, 25
+    for machine in (HOST, 'app-vm'):
+        bounds = re.search(r'CapBnd:\s*(\w+)', fleet.run(machine, ['cat', '/proc/1/status'], check=True).stdout)
+        assert int(bounds[1], 16) & (1 << cap_sys_module | 1 << cap_sys_time) == 0
+    fleet.run(HOST, ['systemctl', 'start', 'suspend.target'], check=True)
+    assert 'asked to suspend' in fleet.journal(HOST, 'systemd-suspend.service')
 
 
 def test_machines_reach_each_other_by_name(fleet):
