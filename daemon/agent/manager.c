@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "manager.h"
+#include "application-instances.h"
+#include "application-start.h"
 #include "call.h"
 #include "ctap.h"
 #include "descriptors.h"
@@ -112,11 +114,14 @@ static void on_unit_changed(struct units *units, const struct unit_state *state,
         struct manager *manager = userdata;
         const struct whitelist_unit *unit = whitelist_find(&manager->whitelist, state->name);
         const struct whitelist_unit *own = whitelist_own(&manager->whitelist);
+        struct application_instance *instance = application_instance_find(manager, state->name);
 
         if (streq(own->target, state->name))
                 tell_unit(manager, own, state);
         if (unit && unit != own)
                 tell_unit(manager, unit, state);
+        if (instance)
+                application_instance_changed(manager, instance, state);
 }
 
 static int follow_all(struct manager *manager, const struct whitelist *whitelist) {
@@ -140,9 +145,30 @@ static void unfollow_all(struct manager *manager, const struct whitelist *whitel
                         units_unfollow(manager->units, whitelist->units[i].target);
 }
 
+/* An instance of an application is permitted whether it runs or not: it may have ended just now. */
+static const struct whitelist_unit *find_instance(struct manager *manager, const char *name) {
+        size_t n = strlen(name);
+
+        if (!applications_find_instance(&manager->config.applications, name) ||
+                        n >= sizeof(manager->asked_name))
+                return NULL;
+        memcpy(manager->asked_name, name, n + 1);
+        manager->asked = (struct whitelist_unit){
+                .name = manager->asked_name,
+                .target = manager->asked_name,
+                .type = WHITELIST_NO_TYPE,
+        };
+        return &manager->asked;
+}
+
+bool manager_shows(struct manager *manager, const char *name) {
+        return whitelist_find(&manager->whitelist, name) || find_instance(manager, name);
+}
+
 const struct whitelist_unit *manager_find_unit(
                 struct manager *manager, struct rpc_call *call, const char *name) {
-        const struct whitelist_unit *unit = whitelist_find(&manager->whitelist, name);
+        const struct whitelist_unit *unit =
+                        whitelist_find(&manager->whitelist, name) ?: find_instance(manager, name);
         const struct log_fields fields = {
                 .method = rpc_call_path(call) + 1,
                 .peer = rpc_call_peer(call)->name,
@@ -300,8 +326,6 @@ static void replace_whitelist(struct manager *manager, struct whitelist *new) {
         registration_refresh(manager->registration);
         unfollow_all(manager, &old);
         whitelist_clear(&old);
-        unit_watch_check(manager);
-        unit_monitor_check(manager);
 }
 
 static void replace_tls(struct manager *manager, struct tls_context *tls) {
@@ -355,6 +379,9 @@ static int reload(struct manager *manager) {
         replace_tls(manager, TAKE_PTR(tls));
         if (!whitelist_equal(&manager->whitelist, &whitelist))
                 replace_whitelist(manager, &whitelist);
+        application_instances_check(manager);
+        unit_watch_check(manager);
+        unit_monitor_check(manager);
         return same_admin ? 0 : replace_registration(manager);
 }
 
@@ -429,6 +456,9 @@ static int start_units(struct manager *manager) {
                 return r;
         manager->whitelist = whitelist;
         whitelist = WHITELIST_NULL;
+        r = application_instances_begin(manager);
+        if (r < 0)
+                return log_error_errno(r, "Cannot prepare for applications");
         bus_start(manager->bus);
         return 0;
 }
@@ -445,6 +475,8 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
         }
         manager->config = *config;
         *config = CONFIG_NULL;
+        list_init(&manager->instances);
+        list_init(&manager->starts);
         list_init(&manager->operations);
         list_init(&manager->watchers);
         list_init(&manager->monitors);
@@ -480,13 +512,15 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
 struct manager *manager_free(struct manager *manager) {
         if (!manager)
                 return NULL;
-        registration_free(manager->registration);
+        manager->registration = registration_free(manager->registration);
         rpc_server_free(manager->server);
         stats_free(manager->stats);
         ctap_free(manager->ctap);
         rpc_health_free(manager->health);
         rpc_reflection_free(manager->reflection);
         access_guard_free(manager->guard);
+        application_starts_free(manager);
+        application_instances_end(manager);
         units_free(manager->units);
         if (manager->system_bus != manager->bus)
                 bus_free(manager->system_bus);

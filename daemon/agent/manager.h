@@ -15,6 +15,7 @@
 
 struct ctap;
 struct registration;
+struct unit_list;
 struct stats;
 
 struct manager {
@@ -36,13 +37,19 @@ struct manager {
         bool stopping;
 
         struct stats *stats;
-        struct ctap *ctap; /* NULL: not enabled */
-        struct list operations; /* unit-control.c */
-        struct list watchers;   /* unit-watch.c */
-        struct list monitors;   /* unit-monitor.c */
-        struct list executions; /* exec.c */
-        unsigned n_settings;    /* locale-client.c: calls under way */
+        struct ctap *ctap;         /* NULL: not enabled */
+        struct list instances;     /* application-instances.c */
+        struct unit_list *listing; /* of those that run already */
+        struct list starts;        /* application-start.c */
+        struct list operations;    /* unit-control.c */
+        struct list watchers;      /* unit-watch.c */
+        struct list monitors;      /* unit-monitor.c */
+        struct list executions;    /* exec.c */
+        unsigned n_settings;       /* locale-client.c: calls under way */
         struct peer_limit refusals;
+
+        struct whitelist_unit asked; /* manager_find_unit(): an instance that is not followed */
+        char asked_name[256];
 };
 
 /*
@@ -56,9 +63,11 @@ DEFINE_CLEANUP(struct manager, manager_free)
 /* Tells the service manager that we are ready and runs: an exit code, or a negative errno. */
 int manager_run(struct manager *manager);
 
+/* Whether peers may see and move what they call by that name. */
+bool manager_shows(struct manager *manager, const char *name);
 /*
- * The unit that a call names; NULL: not in the whitelist, and the caller ends the call. That is logged, as
- * much as a peer who insists may write into the journal.
+ * The unit that a call names, valid until the next such call; NULL: not in the whitelist, and the caller
+ * ends the call. That is logged, as much as a peer who insists may write into the journal.
  */
 const struct whitelist_unit *manager_find_unit(
                 struct manager *manager, struct rpc_call *call, const char *name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "registration.h"
 #include "admin.pb-c.h"
+#include "application-instances.h"
 #include "channel.h"
 #include "log.h"
 #include "message-ids.h"
@@ -31,6 +32,7 @@ enum entry_state {
 };
 
 struct entry {
+        struct list entries;
         struct registration *registration;
         const struct whitelist_unit *unit;
         enum entry_state state;
@@ -43,8 +45,10 @@ struct entry {
 struct registration {
         struct manager *manager;
         struct rpc_channel *channel;
-        struct entry *entries; /* one for each unit that has a type; the first is the agent's own */
+        struct list entries; /* struct entry, one for each unit that has a type */
+        struct entry *own;   /* of the agent itself: the first of them */
         size_t n_entries, n_calls, n_done;
+        bool told; /* that all are done, since the connection came */
         sd_event_source *retry;
         char *last_failure; /* the cause that was logged last: of not registering, */
         char *last_reason;  /* and of not connecting */
@@ -63,42 +67,68 @@ static bool is_news(char **last, const char *text) {
 
 /* --- what is registered --- */
 
-static size_t count_entries(const struct whitelist *whitelist) {
-        size_t n = 0;
+static int add_entry(struct registration *registration, const struct whitelist_unit *unit, bool done) {
+        struct entry *entry;
 
-        for (size_t i = 0; i < whitelist->n_units; i++)
-                n += whitelist->units[i].type != WHITELIST_NO_TYPE;
-        return n;
+        entry = malloc(sizeof(*entry));
+        if (!entry)
+                return -ENOMEM;
+        *entry = (struct entry){
+                .registration = registration,
+                .unit = unit,
+                .state = done ? ENTRY_DONE : ENTRY_WANTED,
+        };
+        list_append(&registration->entries, &entry->entries);
+        registration->n_entries++;
+        registration->n_done += done;
+        return 0;
+}
+
+static void remove_entry(struct entry *entry) {
+        struct registration *registration = entry->registration;
+
+        if (entry->call) {
+                rpc_client_cancel(entry->call);
+                registration->n_calls--;
+        }
+        list_remove(&entry->entries);
+        registration->n_entries--;
+        registration->n_done -= entry->state == ENTRY_DONE;
+        free(entry->failure);
+        free(entry);
+}
+
+static struct entry *find_entry(struct registration *registration, const struct whitelist_unit *unit) {
+        struct entry *entry;
+
+        LIST_FOREACH(entry, &registration->entries, entries)
+                if (entry->unit == unit)
+                        return entry;
+        return NULL;
 }
 
 static int make_entries(struct registration *registration) {
         const struct whitelist *whitelist = &registration->manager->whitelist;
-        size_t n = 1;
+        struct application_instance *instance;
+        int r;
 
-        registration->entries = calloc(count_entries(whitelist), sizeof(struct entry));
-        if (!registration->entries)
-                return -ENOMEM;
-        for (size_t i = 0; i < whitelist->n_units; i++) {
-                const struct whitelist_unit *unit = &whitelist->units[i];
-
-                if (unit->type == WHITELIST_NO_TYPE)
-                        continue;
-                registration->entries[unit->own ? 0 : n++] =
-                                (struct entry){ .registration = registration, .unit = unit };
-        }
-        registration->n_entries = n;
-        return 0;
+        r = add_entry(registration, whitelist_own(whitelist), false);
+        if (r < 0)
+                return r;
+        registration->own = LIST_FIRST(&registration->entries, struct entry, entries);
+        for (size_t i = 0; i < whitelist->n_units && r >= 0; i++)
+                if (!whitelist->units[i].own && whitelist->units[i].type != WHITELIST_NO_TYPE)
+                        r = add_entry(registration, &whitelist->units[i], false);
+        LIST_FOREACH(instance, &registration->manager->instances, instances)
+                if (r >= 0 && instance->registered)
+                        r = add_entry(registration, &instance->unit, false);
+        return r;
 }
 
 static void drop_entries(struct registration *registration) {
-        for (size_t i = 0; i < registration->n_entries; i++) {
-                if (registration->entries[i].call)
-                        rpc_client_cancel(registration->entries[i].call);
-                free(registration->entries[i].failure);
-        }
-        free(registration->entries);
-        registration->entries = NULL;
-        registration->n_entries = registration->n_calls = registration->n_done = 0;
+        while (!list_is_empty(&registration->entries))
+                remove_entry(LIST_FIRST(&registration->entries, struct entry, entries));
+        registration->own = NULL;
 }
 
 /* --- one call --- */
@@ -163,8 +193,9 @@ static void entry_done(struct entry *entry) {
         free(entry->failure);
         entry->failure = NULL;
         registration->n_done++;
-        if (registration->n_done < registration->n_entries)
+        if (registration->n_done < registration->n_entries || registration->told)
                 return;
+        registration->told = true;
         log_event(LOG_INFO, &fields, "Registered %s and %zu units with %s.", fields.unit,
                         registration->n_entries - 1, fields.peer);
         free(registration->last_failure);
@@ -175,7 +206,7 @@ static void entry_done(struct entry *entry) {
 static void tell_status(const struct registration *registration) {
         char status[128];
 
-        if (registration->n_calls > 0 || registration->entries[0].state != ENTRY_DONE)
+        if (registration->n_calls > 0 || registration->own->state != ENTRY_DONE)
                 return;
         snprintf(status, sizeof(status), "Registered, with %zu of %zu units", registration->n_done - 1,
                         registration->n_entries - 1);
@@ -240,10 +271,9 @@ static bool is_known(const struct entry *entry, const struct unit_state **ret) {
  * again. */
 static uint64_t collect_failed(struct registration *registration) {
         uint64_t now = now_usec(CLOCK_MONOTONIC), next = USEC_INFINITY;
+        struct entry *entry;
 
-        for (size_t i = 0; i < registration->n_entries; i++) {
-                struct entry *entry = &registration->entries[i];
-
+        LIST_FOREACH(entry, &registration->entries, entries) {
                 if (entry->state != ENTRY_FAILED)
                         continue;
                 if (entry->retry_usec <= now)
@@ -265,6 +295,7 @@ static void set_timer(struct registration *registration, uint64_t usec) {
 
 /* Begins whatever can be begun. A unit is registered under its agent, so that one comes first. */
 static void pump(struct registration *registration) {
+        struct entry *entry;
         uint64_t next;
         int r;
 
@@ -273,11 +304,12 @@ static void pump(struct registration *registration) {
                 return;
         }
         next = collect_failed(registration);
-        for (size_t i = 0; i < registration->n_entries && registration->n_calls < CALLS_MAX; i++) {
-                struct entry *entry = &registration->entries[i];
+        LIST_FOREACH(entry, &registration->entries, entries) {
                 const struct unit_state *state;
 
-                if (i > 0 && registration->entries[0].state != ENTRY_DONE)
+                if (registration->n_calls >= CALLS_MAX)
+                        break;
+                if (entry != registration->own && registration->own->state != ENTRY_DONE)
                         break;
                 if (entry->state != ENTRY_WANTED || !is_known(entry, &state))
                         continue;
@@ -297,9 +329,9 @@ static int on_retry(sd_event_source *timer, uint64_t usec, void *userdata) {
 
 /* An admin that we reach (again) may know nothing of us: it was restarted, or is another. */
 static void register_all(struct registration *registration) {
-        for (size_t i = 0; i < registration->n_entries; i++) {
-                struct entry *entry = &registration->entries[i];
+        struct entry *entry;
 
+        LIST_FOREACH(entry, &registration->entries, entries) {
                 if (entry->call) {
                         entry->call = rpc_client_cancel(entry->call);
                         registration->n_calls--;
@@ -308,6 +340,7 @@ static void register_all(struct registration *registration) {
                 entry->failures = 0;
         }
         registration->n_done = 0;
+        registration->told = false;
         pump(registration);
 }
 
@@ -354,6 +387,7 @@ int registration_new(struct registration **ret, struct manager *manager) {
         if (!registration)
                 return -ENOMEM;
         registration->manager = manager;
+        list_init(&registration->entries);
         r = make_entries(registration);
         if (r < 0)
                 return r;
@@ -386,6 +420,7 @@ void registration_refresh(struct registration *registration) {
         int r;
 
         drop_entries(registration);
+        registration->told = false;
         r = make_entries(registration);
         if (r < 0)
                 log_error_errno(r, "Cannot register the units of the new configuration");
@@ -397,11 +432,26 @@ void registration_set_tls(struct registration *registration, struct tls_context 
         rpc_channel_set_tls(registration->channel, tls);
 }
 
+void registration_add(struct registration *registration, const struct whitelist_unit *unit, bool known) {
+        int r;
+
+        r = add_entry(registration, unit, known);
+        if (r < 0)
+                log_error_errno(r, "Cannot register %s", unit->name);
+        else
+                pump(registration);
+}
+
+void registration_remove(struct registration *registration, const struct whitelist_unit *unit) {
+        struct entry *entry = find_entry(registration, unit);
+
+        if (entry)
+                remove_entry(entry);
+}
+
 void registration_unit_known(struct registration *registration, const struct whitelist_unit *unit) {
-        for (size_t i = 0; i < registration->n_entries; i++)
-                if (registration->entries[i].unit == unit &&
-                                registration->entries[i].state == ENTRY_WANTED) {
-                        pump(registration);
-                        return;
-                }
+        struct entry *entry = find_entry(registration, unit);
+
+        if (entry && entry->state == ENTRY_WANTED)
+                pump(registration);
 }

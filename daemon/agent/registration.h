@@ -20,5 +20,12 @@ DEFINE_CLEANUP(struct registration, registration_free)
 void registration_refresh(struct registration *registration);
 /* The certificates for the next connection. */
 void registration_set_tls(struct registration *registration, struct tls_context *tls);
+/*
+ * A unit that is not of the whitelist, an instance of an application, has come; it must last until it is
+ * removed. known: the admin has learnt of it by itself, and is told again only when it may have forgotten.
+ */
+void registration_add(struct registration *registration, const struct whitelist_unit *unit, bool known);
+/* It has gone, which the admin hears from those who watch: nothing more is said of it here. */
+void registration_remove(struct registration *registration, const struct whitelist_unit *unit);
 /* A unit's state has come: who waits for it to register the unit goes on. */
 void registration_unit_known(struct registration *registration, const struct whitelist_unit *unit);

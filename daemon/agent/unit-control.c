@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "unit-control.h"
+#include "application-start.h"
 #include "arena.h"
 #include "call.h"
 #include "log.h"
@@ -230,6 +231,7 @@ void unit_control_stop(struct manager *manager) {
 }
 
 static const struct rpc_method methods[] = {
+        { .name = "StartApplication", .handle = application_start_handle },
         { .name = "StartUnit", .handle = start_unit },
         { .name = "StopUnit", .handle = stop_unit },
         { .name = "KillUnit", .handle = kill_unit },

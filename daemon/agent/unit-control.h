@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* systemd.UnitControlService: one unit's state, and the operations on it. StartApplication is not among them
- * yet. */
+/* systemd.UnitControlService: one unit's state, and the operations on it. */
 
 #include "manager.h"
 

@@ -26,6 +26,11 @@ void unit_message_fill(Systemd__UnitStatus *message, const struct whitelist_unit
         message->substate = text(state->sub_state);
         message->path = text(state->path);
         message->freezerstate = text(state->freezer_state);
+        if (!streq(state->active_state, "inactive") && !streq(state->active_state, "failed"))
+                return;
+        message->result = text(state->result);
+        message->exitcode = state->exit_code;
+        message->exitstatus = state->exit_status;
 }
 
 enum rpc_code unit_error_code(int error) {
@@ -34,6 +39,8 @@ enum rpc_code unit_error_code(int error) {
                 return RPC_NOT_FOUND;
         case EINVAL:
                 return RPC_INVALID_ARGUMENT;
+        case EEXIST:
+                return RPC_ALREADY_EXISTS;
         case EACCES:
                 return RPC_PERMISSION_DENIED;
         case ECANCELED: /* another job took its place */

@@ -188,7 +188,7 @@ void unit_monitor_check(struct manager *manager) {
         struct monitor *monitor, *next;
 
         LIST_FOREACH_SAFE(monitor, next, &manager->monitors, monitors)
-                if (!whitelist_find(&manager->whitelist, monitor->name))
+                if (!manager_shows(manager, monitor->name))
                         monitor_fail(monitor, RPC_PERMISSION_DENIED, "unit is not whitelisted any more");
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "unit-watch.h"
+#include "application-instances.h"
 #include "arena.h"
 #include "call.h"
 #include "log.h"
@@ -70,17 +71,25 @@ static void watcher_gone(_unused_ struct rpc_call *call, void *userdata) {
 }
 
 /* States that are not known yet come as the first change. */
-static void send_present(struct manager *manager, struct watcher *watcher) {
-        for (size_t i = 0; i < manager->whitelist.n_units; i++) {
-                const struct whitelist_unit *unit = &manager->whitelist.units[i];
-                const struct unit_state *state;
+static bool send_present_of(
+                struct manager *manager, struct watcher *watcher, const struct whitelist_unit *unit) {
+        const struct unit_state *state;
 
-                if (!watcher_wants(watcher, unit->name))
-                        continue;
-                state = units_get(manager->units, unit->target);
-                if (state && !watcher_send(watcher, unit, state))
+        if (!watcher_wants(watcher, unit->name))
+                return true;
+        state = units_get(manager->units, unit->target);
+        return !state || watcher_send(watcher, unit, state);
+}
+
+static void send_present(struct manager *manager, struct watcher *watcher) {
+        struct application_instance *instance;
+
+        for (size_t i = 0; i < manager->whitelist.n_units; i++)
+                if (!send_present_of(manager, watcher, &manager->whitelist.units[i]))
                         return;
-        }
+        LIST_FOREACH(instance, &manager->instances, instances)
+                if (instance->shown && instance->up && !send_present_of(manager, watcher, &instance->unit))
+                        return;
 }
 
 /* Whether there is room for one more stream of this peer; else the call has ended. */
@@ -104,10 +113,13 @@ static bool has_room(struct manager *manager, struct rpc_call *call) {
 /* Whether all that is asked for may be seen; else the call has ended. */
 static bool may_watch(
                 struct manager *manager, struct rpc_call *call, const Systemd__WatchUnitsRequest *request) {
-        /* More names than there are units are repetitions, or wrong. */
-        if (request->n_unitnames > manager->whitelist.n_units) {
-                rpc_call_fail(call, RPC_INVALID_ARGUMENT, "asks for %zu units, of which there are %zu",
-                                request->n_unitnames, manager->whitelist.n_units);
+        size_t most = manager->whitelist.n_units + APPLICATION_INSTANCES_MAX;
+
+        /* More names than there can be units are repetitions, or wrong. */
+        if (request->n_unitnames > most) {
+                rpc_call_fail(call, RPC_INVALID_ARGUMENT,
+                                "asks for %zu units, of which there are at most %zu", request->n_unitnames,
+                                most);
                 return false;
         }
         for (size_t i = 0; i < request->n_unitnames; i++)
@@ -148,9 +160,9 @@ void unit_watch_tell(
                         watcher_send(watcher, unit, state);
 }
 
-static bool is_permitted(const struct manager *manager, const struct watcher *watcher) {
+static bool is_permitted(struct manager *manager, const struct watcher *watcher) {
         for (size_t i = 0; i < watcher->request->n_unitnames; i++)
-                if (!whitelist_find(&manager->whitelist, watcher->request->unitnames[i]))
+                if (!manager_shows(manager, watcher->request->unitnames[i]))
                         return false;
         return true;
 }

@@ -18,6 +18,7 @@ struct log_fields {
         const char *vm;         /* GIVC_VM */
         const char *unit;       /* GIVC_UNIT */
         const char *status;     /* GIVC_STATUS: gRPC status name */
+        const char *result;     /* GIVC_RESULT: how a service ended, in systemd's word */
         uint64_t duration_usec; /* GIVC_DURATION_USEC */
 };
 

@@ -14,8 +14,5 @@ struct run_result {
 
 /* Whether it ended other than it should. */
 bool run_result_is_failure(const struct run_result *result);
-/*
- * What follows "its main process ": "exited with status 3", "was killed by SIGSEGV", … On the heap; NULL:
- * ENOMEM.
- */
+/* A clause: "its main process exited with status 3", "memory ran out", … On the heap; NULL: ENOMEM. */
 char *run_result_text(const struct run_result *result);

@@ -76,7 +76,7 @@ static char *reason_text(const struct unit_state *state) {
         if (!state || !streq(state->active_state, "failed") || !run_result_is_failure(&result))
                 return strdup("");
         text = run_result_text(&result);
-        return text ? text_printf(": its main process %s", text) : NULL;
+        return text ? text_printf(": %s", text) : NULL;
 }
 
 char *unit_error_job_text(enum unit_verb verb, const char *result, const struct unit_state *state) {

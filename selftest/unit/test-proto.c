@@ -82,7 +82,7 @@ static const struct message_case messages[] = {
 
         { &systemd__unit_status__descriptor, "systemd.UnitStatus",
                 "Name=1 string, Description=2 string, LoadState=3 string, ActiveState=4 string, SubState=5 string, "
-                "Path=6 string, FreezerState=7 string" },
+                "Path=6 string, FreezerState=7 string, Result=100 string, ExitCode=101 int32, ExitStatus=102 int32" },
         { &systemd__unit_request__descriptor, "systemd.UnitRequest", "UnitName=1 string" },
         { &systemd__app_unit_request__descriptor, "systemd.AppUnitRequest", "UnitName=1 string, Args=2[] string" },
         { &systemd__unit_response__descriptor, "systemd.UnitResponse", "UnitStatus=1 systemd.UnitStatus" },
