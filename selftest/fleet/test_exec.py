@@ -129,7 +129,7 @@ def test_it_dies_with_its_call(wire, how):
         run.responses.cancel()
     else:
         assert run.error()[0] is StatusCode.DEADLINE_EXCEEDED
-    wire.fleet.wait_for(lambda: not alive(wire, pid), machine=MACHINE, what='the command to be killed')
+    wire.fleet.run(MACHINE, ['timeout', str(STEADY), 'tail', f'--pid={pid}', '-s', '0.05', '-f', '/dev/null'], check=True)
 
 
 def peak_memory(wire):
