@@ -107,6 +107,7 @@ static void agent_failed(struct unit_op *op, const struct rpc_status *status) {
 
         if (op->failed && op->failed(op, status))
                 return;
+        stop(op);
         /* Nobody has cancelled but us, as the agent left the registry or came back by another connection. */
         if (status->code == RPC_CANCELLED)
                 passed_on.code = RPC_UNAVAILABLE;
@@ -130,6 +131,8 @@ static void agent_answered(
         struct unit_op *op = userdata;
 
         op->pending = NULL;
+        /* Its own answer, which it may give to the registry, is not what it waits for there. */
+        registry_ignore(&op->observer);
         if (status->code != RPC_OK) {
                 agent_failed(op, status);
                 return;
@@ -198,6 +201,7 @@ static void registry_changed(enum registry_event event, const struct registry_en
 
 static void asked_again(struct unit_op *op, const Systemd__UnitStatus *state) {
         if (component_state_is_starting(component_state_from_wire(state))) {
+                registry_observe(op->manager->registry, &op->observer);
                 ask_at(op, usec_add(now_usec(CLOCK_MONOTONIC), ASK_AGAIN_USEC));
                 return;
         }

@@ -199,6 +199,20 @@ def test_a_vm_is_started_once_and_awaited(admin, host):
     assert refusal(stub.StartVM, StartVMRequest(VmName="other-vm"))[0] == "NOT_FOUND"
 
 
+def test_who_waits_hears_that_the_agent_is_lost(admin, host, app):
+    host.set(VM_UNIT, STARTING)
+    stub, watcher = admin.stub(), Watcher(admin)
+    pending = stub.StartVM.future(StartVMRequest(VmName="app-vm"), timeout=TIMEOUT)
+    host.expect_call("GetUnitStatus", VM_UNIT)
+    host.expect_call("GetUnitStatus", VM_UNIT)
+    host.vanish()
+    assert pending.exception(TIMEOUT).code() == grpc.StatusCode.UNAVAILABLE
+    watcher.expect("Updated", VM_UNIT, Online=False)
+    host.serve()
+    host.set(VM_UNIT, RUNNING)
+    watcher.expect("Updated", VM_UNIT, VmStatus="Running")
+
+
 def test_a_vm_that_goes_down_takes_its_agent_along(admin, host, app):
     host.set(VM_UNIT, RUNNING)
     watcher = Watcher(admin)
@@ -232,6 +246,20 @@ def test_an_agent_that_cannot_push_is_asked(fleet, admin):
         watcher.expect("Updated", "firewall.service", VmStatus="PoweredOff")
         agent.forget("portal@0.service")
         watcher.expect("Removed", "portal@0.service")
+        # Who waits for an application that ends hears of it, and it leaves as well.
+        agent.set("portal@0.service", STARTING)
+        request = RegistryRequest(Name="portal@0.service", Parent=agent.name, Type=10)
+        admin.stub("net-vm").RegisterService(request, timeout=TIMEOUT)
+        pending = admin.stub().StartService.future(service("portal@0.service", "net-vm"), timeout=TIMEOUT)
+        watcher.expect("Added", "portal@0.service")
+        for _ in range(4):  # of which two, at most, are the admin's own
+            agent.expect_call("GetUnitStatus", "portal@0.service")
+        agent.set("portal@0.service", FAILED)
+        watcher.expect("Removed", "portal@0.service")
+        assert pending.exception(TIMEOUT).code() in (
+            grpc.StatusCode.FAILED_PRECONDITION,
+            grpc.StatusCode.UNAVAILABLE,
+        )
         # It is connected and says nothing: a frozen VM.
         agent.hanging = ("GetUnitStatus",)
         watcher.expect("Updated", "firewall.service", Online=False)
