@@ -230,10 +230,11 @@ const char *settings_check_timezone(const Admin__TimezoneRequest *request) {
 
 int settings_set_locale(struct settings *settings, const Admin__LocaleRequest *request) {
         char text[KEYS_MAX * LINE_MAX_BYTES] = "";
-        struct locale locale = {};
+        struct locale locale = settings->locale;
         size_t n = 0;
         int r;
 
+        locale.values[LOCALE__LOCALE_MACRO_KEY__LC_ALL][0] = '\0';
         for (size_t i = 0; i < request->n_assignments; i++) {
                 const Locale__LocaleAssignment *assignment = request->assignments[i];
                 char *value = locale.values[assignment->key];

@@ -47,8 +47,9 @@ const char *settings_check_locale(const Admin__LocaleRequest *request);
 const char *settings_check_timezone(const Admin__TimezoneRequest *request);
 
 /*
- * Store a request that was checked, in place of what was set before. On a negative errno nothing has
- * changed, neither here nor in the file.
+ * Store a request that was checked. What a request does not assign stays as it was, as systemd-localed(8)
+ * has it; but LC_ALL, which outranks the others, lasts only until the next request. On a negative errno
+ * nothing has changed, neither here nor in the file.
  */
 int settings_set_locale(struct settings *settings, const Admin__LocaleRequest *request);
 int settings_set_timezone(struct settings *settings, const Admin__TimezoneRequest *request);

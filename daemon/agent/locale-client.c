@@ -155,16 +155,11 @@ static int append_set_locale(sd_bus_message *m, const void *values) {
         return r < 0 ? r : sd_bus_message_append_basic(m, 'b', &(int){ false });
 }
 
-/* UnsetAndSetEnvironment(as names, as assignments) */
+/* UnsetAndSetEnvironment(as names, as assignments): in this order. */
 static int append_environment(sd_bus_message *m, const void *values) {
-        const ProtobufCEnumDescriptor *keys = &locale__locale_macro_key__descriptor;
         int r;
 
-        r = sd_bus_message_open_container(m, 'a', "s");
-        for (unsigned i = 0; i < keys->n_values && r >= 0; i++)
-                r = sd_bus_message_append_basic(m, 's', keys->values[i].name);
-        if (r >= 0)
-                r = sd_bus_message_close_container(m);
+        r = sd_bus_message_append(m, "as", 1, "LC_ALL");
         return r < 0 ? r : append_assignments(m, values, false);
 }
 
