@@ -14,7 +14,9 @@
 #include "registration.h"
 #include "stats.h"
 #include "text.h"
+#include "unit-call.h"
 #include "unit-control.h"
+#include "unit-manage.h"
 #include "unit-monitor.h"
 #include "unit-watch.h"
 
@@ -242,6 +244,9 @@ static int make_server(struct manager *manager) {
         r = rpc_server_add_service(manager->server, &unit_watch_service, manager);
         if (r < 0)
                 return r;
+        r = rpc_server_add_service(manager->server, &unit_manage_service, manager);
+        if (r < 0)
+                return r;
         r = rpc_server_add_service(manager->server, &locale_service, manager);
         if (r < 0)
                 return r;
@@ -415,7 +420,7 @@ static void on_stop(struct reactor *reactor, void *userdata) {
         rpc_health_set(manager->health, false);
         unit_watch_stop(manager);
         unit_monitor_stop(manager);
-        unit_control_stop(manager);
+        unit_calls_stop(manager);
         rpc_server_drain(manager->server, on_drained);
 }
 

@@ -41,7 +41,7 @@ struct manager {
         struct list instances;     /* application-instances.c */
         struct unit_list *listing; /* of those that run already */
         struct list starts;        /* application-start.c */
-        struct list operations;    /* unit-control.c */
+        struct list operations;    /* unit-call.c */
         struct list watchers;      /* unit-watch.c */
         struct list monitors;      /* unit-monitor.c */
         struct list executions;    /* exec.c */

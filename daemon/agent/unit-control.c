@@ -1,233 +1,64 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "unit-control.h"
 #include "application-start.h"
-#include "arena.h"
-#include "call.h"
-#include "log.h"
-#include "text.h"
+#include "unit-call.h"
 #include "unit-message.h"
 #include "unit-monitor.h"
 
-/* Operations of one peer under way at once: a job may take minutes, and bus/units.h has room for 40 in all.
- */
-#define OPERATIONS_PEER_MAX 24
-/* systemd takes no longer names: what a peer asks for is shown so far. */
-#define UNIT_NAME_SHOWN_MAX 255
-
-struct verb {
-        const char *name; /* for people: "cannot start unit: …" */
-        enum unit_verb verb;
-        bool suspends; /* whoever did that to itself could not be asked to undo it */
-};
-
-/* A call that waits for systemd; in the call's arena, so that it goes with the call. */
-struct operation {
-        struct list operations;
-        struct manager *manager;
-        struct rpc_call *call;
-        const struct verb *verb;
-        struct whitelist_unit unit; /* the manager's own list may be replaced while we wait */
-        struct unit_operation *operation;
-        uint64_t begin_usec;
-};
-
-/* Every attempt to change something leaves one line; who only looks leaves none. */
-static void log_outcome(const struct operation *operation, enum rpc_code code, const char *text) {
-        const struct log_fields fields = {
-                .method = rpc_call_path(operation->call) + 1,
-                .peer = rpc_call_peer(operation->call)->name,
-                .unit = operation->unit.name,
-                .status = rpc_code_name(code),
-                .duration_usec = now_usec(CLOCK_MONOTONIC) - operation->begin_usec,
-        };
-
-        if (operation->verb->verb == UNIT_STATUS)
-                return;
-        if (code == RPC_OK)
-                log_event(LOG_INFO, &fields, "%s: %s %s.", fields.peer, operation->verb->name, fields.unit);
-        else
-                log_event(LOG_NOTICE, &fields, "%s: cannot %s %s: %s", fields.peer, operation->verb->name,
-                                fields.unit, text);
-}
-
-static void operation_fail(struct operation *operation, enum rpc_code code, const char *text) {
-        list_remove(&operation->operations);
-        log_outcome(operation, code, text);
-        if (operation->verb->verb == UNIT_STATUS)
-                rpc_call_fail(operation->call, code, "error fetching unit status: %s: %s",
-                                operation->unit.name, text);
-        else
-                rpc_call_fail(operation->call, code, "cannot %s unit: %s", operation->verb->name, text);
-}
-
-/* The deployed agents' answer, the same for what is not there and for what is not shown. */
-static void fail_not_found(struct rpc_call *call, const char *name) {
-        _cleanup_(freep) char *shown = text_escape(name, strlen(name), UNIT_NAME_SHOWN_MAX);
-
-        rpc_call_fail(call, RPC_NOT_FOUND, "error fetching unit status: %s", strempty(shown));
-}
-
-static void operation_done(int error, const char *message, const struct unit_state *state, void *userdata) {
+static void reply(struct rpc_call *call, const struct whitelist_unit *unit, const struct unit_state *state) {
         Systemd__UnitResponse response = SYSTEMD__UNIT_RESPONSE__INIT;
-        struct operation *operation = userdata;
         Systemd__UnitStatus status;
 
-        operation->operation = NULL;
-        if (error < 0) {
-                operation_fail(operation, unit_error_code(error), unit_error_text(error, message));
-                return;
-        }
-        list_remove(&operation->operations);
-        if (operation->verb->verb == UNIT_STATUS && !operation->unit.own &&
-                        streq(state->load_state, "not-found")) {
-                fail_not_found(operation->call, operation->unit.name);
-                return;
-        }
-        log_outcome(operation, RPC_OK, NULL);
-        unit_message_fill(&status, &operation->unit, state);
+        unit_message_fill(&status, unit, state);
         response.unitstatus = &status;
-        rpc_call_reply(operation->call, &response.base);
+        rpc_call_reply(call, &response.base);
 }
 
-/* systemd goes on with a job whose caller is gone: that is what its own clients see, too. */
-static void operation_gone(_unused_ struct rpc_call *call, void *userdata) {
-        struct operation *operation = userdata;
-
-        log_outcome(operation, RPC_CANCELLED, "the caller has gone; systemd goes on");
-        list_remove(&operation->operations);
-        unit_operation_cancel(operation->operation);
-}
-
-static struct operation *operation_new(struct manager *manager, struct rpc_call *call,
-                const struct verb *verb, const struct whitelist_unit *unit) {
-        struct arena *arena = rpc_call_arena(call);
-        struct operation *operation;
-
-        operation = arena_alloc0(arena, sizeof(*operation));
-        if (!operation)
-                return NULL;
-        operation->unit = *unit;
-        operation->unit.name = arena_strdup(arena, unit->name);
-        operation->unit.target = arena_strdup(arena, unit->target);
-        if (!operation->unit.name || !operation->unit.target)
-                return NULL;
-        operation->manager = manager;
-        operation->call = call;
-        operation->verb = verb;
-        operation->begin_usec = now_usec(CLOCK_MONOTONIC);
-        list_append(&manager->operations, &operation->operations);
-        return operation;
-}
-
-/* Whether there is room for one more operation of this peer; else the call has ended. */
-static bool has_room(struct manager *manager, struct rpc_call *call) {
-        const char *name = rpc_call_peer(call)->name;
-        struct operation *operation;
-        size_t of_peer = 0;
-
-        LIST_FOREACH(operation, &manager->operations, operations)
-                of_peer += streq(rpc_call_peer(operation->call)->name, name);
-        if (of_peer < OPERATIONS_PEER_MAX)
-                return true;
-        rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                        "too many operations on units are under way: at most %u of one peer",
-                        OPERATIONS_PEER_MAX);
-        return false;
-}
-
-static void operate(struct manager *manager, struct rpc_call *call, const struct whitelist_unit *unit,
-                const struct verb *verb) {
-        static const struct rpc_call_ops ops = { .gone = operation_gone };
-        struct operation *operation;
-        int r;
-
-        if (!has_room(manager, call))
-                return;
-        operation = operation_new(manager, call, verb, unit);
-        if (!operation) {
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
-                return;
-        }
-        if (unit->own && verb->suspends) {
-                operation_fail(operation, RPC_FAILED_PRECONDITION,
-                                "an agent does not freeze itself: nobody could reach it to unfreeze it");
-                return;
-        }
-        rpc_call_set_ops(call, &ops, operation);
-        r = units_operate(manager->units, verb->verb, unit->target, operation_done, operation,
-                        &operation->operation);
-        if (r == -EBUSY)
-                operation_fail(operation, RPC_RESOURCE_EXHAUSTED,
-                                "too many operations on units are under way");
-        else if (r < 0)
-                operation_fail(operation, unit_error_code(r), unit_error_text(r, NULL));
-}
-
-static void get_unit_status(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {
-        static const struct verb verb = { .name = "show", .verb = UNIT_STATUS };
+/* Each method is this with another verb. */
+static void begin(struct rpc_call *call, const ProtobufCMessage *message, void *userdata,
+                const struct unit_call_verb *verb) {
         const Systemd__UnitRequest *request = (const Systemd__UnitRequest *) message;
-        const struct whitelist_unit *unit;
 
-        unit = manager_find_unit(userdata, call, request->unitname);
-        if (unit)
-                operate(userdata, call, unit, &verb);
-        else
-                fail_not_found(call, request->unitname);
+        unit_call_begin(userdata, call, request->unitname, verb, reply);
 }
 
-/* Each of the others is this one with another verb. */
-static void change_unit(struct rpc_call *call, const ProtobufCMessage *message, void *userdata,
-                const struct verb *verb) {
-        const Systemd__UnitRequest *request = (const Systemd__UnitRequest *) message;
-        const struct whitelist_unit *unit;
+static void get_unit_status(struct rpc_call *call, const ProtobufCMessage *request, void *userdata) {
+        static const struct unit_call_verb verb = { .name = "show", .spec = { .verb = UNIT_STATUS } };
 
-        unit = manager_find_unit(userdata, call, request->unitname);
-        if (unit)
-                operate(userdata, call, unit, verb);
-        else
-                rpc_call_fail(call, RPC_PERMISSION_DENIED, "cannot %s unit: unit is not whitelisted",
-                                verb->name);
+        begin(call, request, userdata, &verb);
 }
 
 /* The deployed agents restart what runs: who starts a unit gets a new one. */
 static void start_unit(struct rpc_call *call, const ProtobufCMessage *request, void *userdata) {
-        static const struct verb verb = { .name = "start", .verb = UNIT_RESTART };
+        static const struct unit_call_verb verb = { .name = "start", .spec = { .verb = UNIT_RESTART } };
 
-        change_unit(call, request, userdata, &verb);
+        begin(call, request, userdata, &verb);
 }
 
 static void stop_unit(struct rpc_call *call, const ProtobufCMessage *request, void *userdata) {
-        static const struct verb verb = { .name = "stop", .verb = UNIT_STOP };
+        static const struct unit_call_verb verb = { .name = "stop", .spec = { .verb = UNIT_STOP } };
 
-        change_unit(call, request, userdata, &verb);
+        begin(call, request, userdata, &verb);
 }
 
 static void kill_unit(struct rpc_call *call, const ProtobufCMessage *request, void *userdata) {
-        static const struct verb verb = { .name = "kill", .verb = UNIT_KILL };
+        static const struct unit_call_verb verb = { .name = "kill", .spec = { .verb = UNIT_KILL } };
 
-        change_unit(call, request, userdata, &verb);
+        begin(call, request, userdata, &verb);
 }
 
 static void freeze_unit(struct rpc_call *call, const ProtobufCMessage *request, void *userdata) {
-        static const struct verb verb = { .name = "freeze", .verb = UNIT_FREEZE, .suspends = true };
+        static const struct unit_call_verb verb = {
+                .name = "freeze", .spec = { .verb = UNIT_FREEZE }, .suspends = true
+        };
 
-        change_unit(call, request, userdata, &verb);
+        begin(call, request, userdata, &verb);
 }
 
 static void unfreeze_unit(struct rpc_call *call, const ProtobufCMessage *request, void *userdata) {
-        static const struct verb verb = { .name = "unfreeze", .verb = UNIT_THAW };
+        static const struct unit_call_verb verb = { .name = "unfreeze", .spec = { .verb = UNIT_THAW } };
 
-        change_unit(call, request, userdata, &verb);
-}
-
-void unit_control_stop(struct manager *manager) {
-        struct operation *operation, *next;
-
-        LIST_FOREACH_SAFE(operation, next, &manager->operations, operations)
-                if (operation->unit.own) {
-                        unit_operation_cancel(TAKE_PTR(operation->operation));
-                        operation_fail(operation, RPC_UNAVAILABLE, "the agent itself is being stopped");
-                }
+        begin(call, request, userdata, &verb);
 }
 
 static const struct rpc_method methods[] = {

@@ -6,9 +6,3 @@
 #include "manager.h"
 
 extern const struct rpc_service unit_control_service; /* userdata: the manager */
-
-/*
- * We are stopping: calls that wait for our own unit's job end with UNAVAILABLE, since that job waits for us.
- * The others may end as they would.
- */
-void unit_control_stop(struct manager *manager);

@@ -33,6 +33,20 @@ void unit_message_fill(Systemd__UnitStatus *message, const struct whitelist_unit
         message->exitstatus = state->exit_status;
 }
 
+void unit_message_fill_detail(Systemd__UnitDetail *message, Systemd__UnitStatus *status,
+                const struct whitelist_unit *unit, const struct unit_state *state) {
+        unit_message_fill(status, unit, state);
+        systemd__unit_detail__init(message);
+        message->status = status;
+        if (!state)
+                return;
+        message->result = text(state->result);
+        message->exitcode = state->exit_code;
+        message->exitstatus = state->exit_status;
+        message->sinceusec = state->since_usec;
+        message->mainpid = state->main_pid;
+}
+
 enum rpc_code unit_error_code(int error) {
         switch (-error) {
         case ENOENT:

@@ -16,6 +16,11 @@
 void unit_message_fill(Systemd__UnitStatus *message, const struct whitelist_unit *unit,
                 const struct unit_state *state);
 
+/* The same with how its last run ended, and since when it is what it is; status is what message->status
+ * becomes. */
+void unit_message_fill_detail(Systemd__UnitDetail *message, Systemd__UnitStatus *status,
+                const struct whitelist_unit *unit, const struct unit_state *state);
+
 /* The one place in which errors of bus/units.h become gRPC status. error is a negative errno. */
 enum rpc_code unit_error_code(int error);
 /* What is told with it: message (may be NULL or empty) or, where systemd is out of reach, just that. */

@@ -15,12 +15,14 @@ int unit_error_from_bus(const sd_bus_error *error) {
                 { SYSTEMD "NoSuchUnit", -ENOENT },
                 { SYSTEMD "UnitExists", -EEXIST },
                 { SYSTEMD "UnitInactive", -ESRCH },
+                { SYSTEMD "NoSuchProcess", -ESRCH },
                 { SYSTEMD "FreezeCancelled", -ECANCELED },
                 { SYSTEMD "UnitBusy", -EBUSY },
                 { SYSTEMD "TransactionIsDestructive", -EBUSY },
                 { SYSTEMD "TransactionJobsConflicting", -EBUSY },
                 { SYSTEMD "ShuttingDown", -EBUSY },
                 { DBUS "LimitsExceeded", -EBUSY },
+                { SYSTEMD "JobTypeNotApplicable", -EOPNOTSUPP },
                 { DBUS "NotSupported", -EOPNOTSUPP },
                 { DBUS "AccessDenied", -EACCES },
                 { DBUS "InteractiveAuthorizationRequired", -EACCES },
@@ -47,6 +49,8 @@ int unit_error_from_job(const char *result) {
                 return -ECANCELED;
         if (streq(result, "timeout"))
                 return -ETIMEDOUT;
+        if (streq(result, "invalid"))
+                return -ESRCH;
         return -EREMOTEIO;
 }
 
@@ -56,7 +60,10 @@ static const char *verb_noun(enum unit_verb verb) {
         case UNIT_START_TRANSIENT:
                 return "start";
         case UNIT_RESTART:
+        case UNIT_TRY_RESTART:
                 return "restart";
+        case UNIT_RELOAD:
+                return "reload";
         case UNIT_STOP:
                 return "stop";
         default:
@@ -88,6 +95,7 @@ char *unit_error_job_text(enum unit_verb verb, const char *result, const struct 
                 { "dependency", "was given up, as something that it needs failed" },
                 { "skipped", "was skipped, as its conditions are not met" },
                 { "failed", "failed" },
+                { "invalid", "is not possible, as it does not run" },
         };
         _cleanup_(freep) char *reason = reason_text(state);
         const char *name = state ? state->name : "the unit";

@@ -30,6 +30,9 @@ struct unit_operation {
         struct list link;
         struct units *units;
         enum unit_verb verb;
+        int signal; /* this and whom of UNIT_KILL */
+        enum unit_whom whom;
+        bool no_block;
         const struct unit_transient *transient; /* of UNIT_START_TRANSIENT; the caller's */
         unit_done_t done;
         void *userdata;
@@ -154,6 +157,11 @@ static void explain(struct unit_operation *operation, const struct unit_state *s
         }
         if (operation->error != -ENOENT)
                 return;
+        /* What is not loaded has no failure that could be forgotten. */
+        if (operation->verb == UNIT_RESET_FAILED && !streq(state->load_state, "not-found")) {
+                operation->error = 0;
+                return;
+        }
         /* systemd says "not loaded" in both cases: that a unit is not loaded means that it does not run. */
         free(operation->message);
         if (streq(state->load_state, "not-found"))
@@ -316,6 +324,12 @@ static const char *verb_method(enum unit_verb verb) {
                 return "ThawUnit";
         case UNIT_START_TRANSIENT:
                 return "StartTransientUnit";
+        case UNIT_TRY_RESTART:
+                return "TryRestartUnit";
+        case UNIT_RELOAD:
+                return "ReloadUnit";
+        case UNIT_RESET_FAILED:
+                return "ResetFailedUnit";
         case UNIT_STATUS:
                 return NULL;
         }
@@ -323,8 +337,8 @@ static const char *verb_method(enum unit_verb verb) {
 }
 
 static bool verb_makes_job(enum unit_verb verb) {
-        return verb == UNIT_START || verb == UNIT_RESTART || verb == UNIT_STOP ||
-                        verb == UNIT_START_TRANSIENT;
+        return verb == UNIT_START || verb == UNIT_RESTART || verb == UNIT_TRY_RESTART ||
+                        verb == UNIT_RELOAD || verb == UNIT_STOP || verb == UNIT_START_TRANSIENT;
 }
 
 static void take_call_error(struct unit_operation *operation, sd_bus_message *m) {
@@ -355,7 +369,7 @@ static int on_called(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
                 take_call_error(operation, m);
                 return 0;
         }
-        if (!verb_makes_job(operation->verb)) {
+        if (!verb_makes_job(operation->verb) || operation->no_block) {
                 read_state(operation);
                 return 0;
         }
@@ -372,6 +386,18 @@ static int on_called(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
         return 0;
 }
 
+static const char *whom_text(enum unit_whom whom) {
+        switch (whom) {
+        case UNIT_WHOM_MAIN:
+                return "main";
+        case UNIT_WHOM_CONTROL:
+                return "control";
+        case UNIT_WHOM_ALL:
+                break;
+        }
+        return "all";
+}
+
 static int append_arguments(struct unit_operation *operation, sd_bus_message *m) {
         const char *name = operation->properties.name;
 
@@ -380,7 +406,8 @@ static int append_arguments(struct unit_operation *operation, sd_bus_message *m)
         if (verb_makes_job(operation->verb))
                 return sd_bus_message_append(m, "ss", name, "replace");
         if (operation->verb == UNIT_KILL)
-                return sd_bus_message_append(m, "ssi", name, "all", (int32_t) SIGKILL);
+                return sd_bus_message_append(
+                                m, "ssi", name, whom_text(operation->whom), (int32_t) operation->signal);
         return sd_bus_message_append(m, "s", name);
 }
 
@@ -388,7 +415,7 @@ static int send_call(struct unit_operation *operation, sd_bus *connection) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        if (verb_makes_job(operation->verb)) {
+        if (verb_makes_job(operation->verb) && !operation->no_block) {
                 r = watch_jobs(operation, connection);
                 if (r < 0)
                         return r;
@@ -415,13 +442,13 @@ static void call_manager(struct unit_operation *operation) {
 
 /* --- the whole of it */
 
-static int operate(struct units *units, enum unit_verb verb, const char *name,
+static int operate(struct units *units, const struct unit_operation_spec *spec, const char *name,
                 const struct unit_transient *transient, unit_done_t done, void *userdata,
                 struct unit_operation **ret) {
         struct unit_operation *operation;
         int r;
 
-        if (!unit_name_is_usable(name))
+        if (!unit_name_is_usable(name) || spec->signal < 0 || spec->signal > SIGRTMAX)
                 return -EINVAL;
         if (units->n_operations >= OPERATIONS_MAX)
                 return -EBUSY;
@@ -430,7 +457,10 @@ static int operate(struct units *units, enum unit_verb verb, const char *name,
         if (!operation)
                 return -ENOMEM;
         operation->units = units;
-        operation->verb = verb;
+        operation->verb = spec->verb;
+        operation->signal = spec->signal ?: SIGKILL;
+        operation->whom = spec->whom;
+        operation->no_block = spec->no_block;
         operation->transient = transient;
         operation->done = done;
         operation->userdata = userdata;
@@ -442,7 +472,7 @@ static int operate(struct units *units, enum unit_verb verb, const char *name,
         list_append(&units->operations, &operation->link);
         units->n_operations++;
 
-        if (verb == UNIT_STATUS)
+        if (spec->verb == UNIT_STATUS)
                 read_state(operation);
         else
                 call_manager(operation);
@@ -453,12 +483,20 @@ static int operate(struct units *units, enum unit_verb verb, const char *name,
 
 int units_operate(struct units *units, enum unit_verb verb, const char *name, unit_done_t done,
                 void *userdata, struct unit_operation **ret) {
-        return operate(units, verb, name, NULL, done, userdata, ret);
+        return operate(units, &(struct unit_operation_spec){ .verb = verb }, name, NULL, done, userdata,
+                        ret);
+}
+
+int units_operate_spec(struct units *units, const struct unit_operation_spec *spec, const char *name,
+                unit_done_t done, void *userdata, struct unit_operation **ret) {
+        return operate(units, spec, name, NULL, done, userdata, ret);
 }
 
 int units_start_transient(struct units *units, const char *name, const struct unit_transient *transient,
                 unit_done_t done, void *userdata, struct unit_operation **ret) {
-        return operate(units, UNIT_START_TRANSIENT, name, transient, done, userdata, ret);
+        const struct unit_operation_spec spec = { .verb = UNIT_START_TRANSIENT };
+
+        return operate(units, &spec, name, transient, done, userdata, ret);
 }
 
 void unit_operations_cancel(struct units *units) {

@@ -42,6 +42,8 @@ int unit_properties_set_unknown(struct unit_properties *p) {
                         return r;
         }
         p->exit_code = p->exit_status = 0;
+        p->main_pid = 0;
+        p->since_usec = 0;
         p->job = false;
         return 0;
 }
@@ -152,6 +154,10 @@ static int read_property(sd_bus_message *m, struct unit_properties *p, const cha
                 return read_number(m, &p->exit_code, &p->changed);
         if (streq(name, "ExecMainStatus"))
                 return read_number(m, &p->exit_status, &p->changed);
+        if (streq(name, "MainPID"))
+                return sd_bus_message_read(m, "v", "u", &p->main_pid);
+        if (streq(name, "StateChangeTimestamp"))
+                return sd_bus_message_read(m, "v", "t", &p->since_usec);
         if (streq(name, "Job"))
                 return read_job(m, p);
         if (streq(name, "InvocationID"))
@@ -195,6 +201,8 @@ void unit_properties_view(const struct unit_properties *p, int frozen, struct un
                 .result = p->result,
                 .exit_code = p->exit_code,
                 .exit_status = p->exit_status,
+                .main_pid = p->main_pid,
+                .since_usec = p->since_usec,
                 .job = p->job,
         };
         if (unit_properties_is_down(p) || frozen == 0)

@@ -18,10 +18,13 @@ struct unit_properties {
         char *description, *load_state, *active_state, *sub_state, *freezer_state;
         char *result, *control_group;
         int32_t exit_code, exit_status;
+        uint32_t main_pid;
+        uint64_t since_usec;
         bool job; /* one is queued or running */
         uint8_t invocation[16];
 
-        bool changed; /* something that a unit_state shows, other than job; the owner resets these two */
+        /* Something that a unit_state shows, other than job, PID and time; the owner resets these two. */
+        bool changed;
         bool invoked_anew; /* the unit was started: control group and description may be others */
 };
 

@@ -23,6 +23,8 @@ struct unit_state {
         const char *result;       /* of a service: success, exit-code, signal, oom-kill, …; "" where unknown */
         int32_t exit_code;        /* ExecMainCode: CLD_EXITED, …; 0 where none */
         int32_t exit_status;      /* ExecMainStatus */
+        uint32_t main_pid;        /* of a service; 0: none runs */
+        uint64_t since_usec;      /* CLOCK_REALTIME of the last change of its state; 0: there was none */
         bool job;                 /* a job for it is queued or running */
 };
 
@@ -49,7 +51,7 @@ const struct unit_state *units_get(struct units *units, const char *name);
 /*
  * How an operation ended. error 0: done, and state is what it is now (a unit that is gone is inactive/dead). Else a
  * negative errno with a text for people: -ENOENT no such unit, -ENOTCONN no bus, -ECANCELED job cancelled, -ETIMEDOUT,
- * -EBUSY, -EOPNOTSUPP cannot be frozen, -ESRCH it does not run (freeze, thaw, kill), -EREMOTEIO the job failed
+ * -EBUSY, -EOPNOTSUPP cannot be frozen, or reloaded, -ESRCH it does not run (freeze, thaw, kill, reload), -EREMOTEIO the job failed
  * (systemd's result is in the text), -EACCES; then state is NULL where it could not be read.
  */
 typedef void (*unit_done_t)(int error, const char *message, const struct unit_state *state, void *userdata);
@@ -65,6 +67,24 @@ enum unit_verb {
         UNIT_FREEZE,
         UNIT_THAW,
         UNIT_START_TRANSIENT, /* not for units_operate(): unit-transient.h */
+        UNIT_TRY_RESTART,     /* RestartUnit of what runs; of what does not: done */
+        UNIT_RELOAD,          /* ReloadUnit: it reads its configuration again */
+        UNIT_RESET_FAILED,    /* forgets that it failed, and how often it was started */
+};
+
+/* Which processes of a unit get a signal. */
+enum unit_whom {
+        UNIT_WHOM_ALL,
+        UNIT_WHOM_MAIN,
+        UNIT_WHOM_CONTROL, /* that of ExecReload= and the like */
+};
+
+/* An operation in all its particulars; zero is what is usual. */
+struct unit_operation_spec {
+        enum unit_verb verb;
+        int signal;          /* UNIT_KILL: 0 is SIGKILL */
+        enum unit_whom whom; /* UNIT_KILL */
+        bool no_block;       /* done when systemd has queued the job */
 };
 
 /*
@@ -74,4 +94,7 @@ enum unit_verb {
  */
 int units_operate(struct units *units, enum unit_verb verb, const char *name, unit_done_t done, void *userdata,
         struct unit_operation **ret);
+/* The same; of spec, nothing need last. */
+int units_operate_spec(struct units *units, const struct unit_operation_spec *spec, const char *name,
+        unit_done_t done, void *userdata, struct unit_operation **ret);
 struct unit_operation *unit_operation_cancel(struct unit_operation *operation);
