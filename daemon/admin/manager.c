@@ -2,6 +2,7 @@
 #include "manager.h"
 
 #include "agent-link.h"
+#include "application.h"
 #include "log.h"
 #include "message-ids.h"
 #include "server.h"
@@ -52,6 +53,8 @@ static void registry_changed(enum registry_event event, const struct registry_en
         struct manager *manager = userdata;
         struct registry_agent *agent = entry->agent;
 
+        if (event == REGISTRY_REMOVED && entry->ended)
+                application_log_end(entry);
         if (entry != agent->entry)
                 return;
         if (event == REGISTRY_ADDED) {
@@ -274,6 +277,7 @@ int manager_new(struct manager **ret, const struct options *options) {
         manager->options = options;
         manager->links = (struct registry_observer){ .changed = registry_changed, .userdata = manager };
         list_init(&manager->links.observers);
+        list_init(&manager->vm_starts);
         say_what_is_off(options);
 
         r = reactor_new(&manager->reactor, &reactor_ops, DRAIN_USEC, manager);

@@ -8,6 +8,10 @@
 void op_register_service(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void op_start_service(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void op_stop_service(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void op_start_application(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void op_pause_application(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void op_resume_application(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+void op_stop_application(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void op_start_vm(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void op_poweroff(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
 void op_reboot(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);

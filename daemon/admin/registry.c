@@ -12,6 +12,7 @@ struct registry {
         struct list agents;
         size_t n_agents;
         struct list observers;
+        struct list reservations;
 };
 
 /* What tsearch() compares: an entry's name, or the name that is looked for. */
@@ -31,6 +32,7 @@ int registry_new(struct registry **ret) {
                 return -ENOMEM;
         list_init(&registry->agents);
         list_init(&registry->observers);
+        list_init(&registry->reservations);
         *ret = registry;
         return 0;
 }
@@ -344,14 +346,46 @@ static int add_unit(struct registry *registry, struct registry_agent *agent, con
         return 0;
 }
 
+static const struct registry_reservation *find_reservation(
+                const struct registry *registry, const char *name) {
+        const struct registry_reservation *reservation;
+
+        LIST_FOREACH(reservation, &registry->reservations, reservations)
+                if (streq(reservation->name, name))
+                        return reservation;
+        return NULL;
+}
+
+int registry_reserve(struct registry *registry, const char *vm, const char *application, int first,
+                struct registry_reservation *reservation) {
+        for (int n = first; n < REGISTRY_ENTRIES_MAX; n++) {
+                int length = snprintf(reservation->name, sizeof(reservation->name), "%s@%d.service",
+                                application, n);
+
+                if (length < 0 || (size_t) length >= sizeof(reservation->name))
+                        return -ENAMETOOLONG;
+                if (registry_find(registry, reservation->name) ||
+                                find_reservation(registry, reservation->name))
+                        continue;
+                reservation->vm = vm;
+                list_append(&registry->reservations, &reservation->reservations);
+                return n;
+        }
+        return -ENOSPC;
+}
+
 static bool type_equal(struct component_type a, struct component_type b) {
         return a.vm == b.vm && a.service == b.service;
 }
 
 int registry_put_unit(struct registry *registry, struct registry_agent *agent, const char *name,
                 struct component_type type, const Systemd__UnitStatus *state, struct registry_entry **ret) {
+        const struct registry_reservation *reservation;
         struct registry_entry *held;
 
+        reservation = find_reservation(registry, name);
+        if (reservation && !streq(reservation->vm, agent->vm))
+                return -EEXIST;
         held = registry_find(registry, name);
         if (held && held->agent != agent) {
                 if (type.service != COMPONENT_VM || held->type.service == COMPONENT_VM ||
@@ -400,9 +434,10 @@ void registry_set_state(
         if (!down)
                 return;
 
-        if (entry->type.service == COMPONENT_APP)
+        if (entry->type.service == COMPONENT_APP) {
+                entry->ended = state;
                 registry_remove(registry, entry);
-        else
+        } else
                 remove_agent_of(registry, entry);
 }
 

@@ -32,6 +32,8 @@ struct registry_entry {
         struct component_state state; /* the last that was heard of */
         bool stale;                   /* its agent should be asked for its state */
         char *description;            /* NULL: none */
+        /* Of an application, while it is told that it leaves as it has ended: its last state. Else NULL. */
+        const Systemd__UnitStatus *ended;
         char name[];
 };
 
@@ -113,11 +115,29 @@ int registry_put_agent(struct registry *registry, const struct registry_agent_va
 
 /*
  * Adds a unit under an agent, or changes it. A VM's unit takes its name from a unit that is none. 0,
- * -EEXIST: the name is another agent's, -EDQUOT: too many of this agent, -ENOSPC: no room, -ENOMEM. *ret may
- * be NULL.
+ * -EEXIST: the name is another agent's, or reserved for it, -EDQUOT: too many of this agent, -ENOSPC: no
+ * room, -ENOMEM. *ret may be NULL.
  */
 int registry_put_unit(struct registry *registry, struct registry_agent *agent, const char *name,
                 struct component_type type, const Systemd__UnitStatus *state, struct registry_entry **ret);
+
+/* The name of an application's instance, kept free for one VM until it is registered there. */
+struct registry_reservation {
+        struct list reservations;
+        const char *vm;
+        char name[REGISTRY_NAME_MAX + 1];
+};
+
+/*
+ * Reserves <application>@N.service, N being the lowest number from first on whose name nobody holds or has
+ * reserved. vm must last as long as the reservation, which is in no list before. Returns N; -ENAMETOOLONG:
+ * no unit can have that name; -ENOSPC: all are taken.
+ */
+int registry_reserve(struct registry *registry, const char *vm, const char *application, int first,
+                struct registry_reservation *reservation);
+static inline void registry_release(struct registry_reservation *reservation) {
+        list_remove(&reservation->reservations);
+}
 
 /* Takes an entry out; an agent's with all that it manages. */
 void registry_remove(struct registry *registry, struct registry_entry *entry);
