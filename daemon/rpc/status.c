@@ -29,7 +29,12 @@ const char *rpc_code_name(enum rpc_code code) {
 
 /* Status-Message: what PROTOCOL-HTTP2 calls Percent-Byte-Unencoded is every printable ASCII character but
  * '%' */
-static bool goes_plain(unsigned char c) {
+static bool goes_plain(const char *message, size_t i) {
+        unsigned char c = (unsigned char) message[i];
+
+        /* RFC 9113, 8.2.1: no field value starts or ends with a space; who is strict resets the stream. */
+        if (c == ' ' && (i == 0 || !message[i + 1]))
+                return false;
         return c >= 0x20 && c <= 0x7E && c != '%';
 }
 
@@ -55,7 +60,7 @@ static size_t measure(const char *message, size_t max, size_t *ret_n) {
                         whole = i;
                         n_whole = n;
                 }
-                n += goes_plain(c) ? 1 : 3;
+                n += goes_plain(message, i) ? 1 : 3;
                 if (n > max) {
                         *ret_n = n_whole;
                         return whole;
@@ -71,13 +76,16 @@ char *rpc_status_message_encode(const char *message, size_t max) {
         char *out, *to;
 
         length = measure(message, max, &n);
+        /* Where it was cut, too. */
+        while (length > 1 && message[length] && message[length - 1] == ' ')
+                length--;
         out = to = malloc(n + 1);
         if (!out)
                 return NULL;
         for (size_t i = 0; i < length; i++) {
                 unsigned char c = (unsigned char) message[i];
 
-                if (goes_plain(c)) {
+                if (goes_plain(message, i)) {
                         *to++ = (char) c;
                         continue;
                 }

@@ -28,6 +28,8 @@ Test(status, messages_travel_percent_encoded) {
         check_message("", "");
         check_message("no unit \"x\" ~ here", "no unit \"x\" ~ here");
         check_message("100 %", "100 %25");
+        check_message(" at both ends: ", "%20at both ends:%20");
+        check_message(" ", "%20");
         check_message("zwei\nZeilen\t\x7f", "zwei%0AZeilen%09%7F");
         check_message("gr\xc3\xbc\xc3\x9f \xe2\x82\xac", "gr%C3%BC%C3%9F %E2%82%AC");
 }
@@ -42,6 +44,8 @@ Test(status, long_messages_are_cut_between_characters) {
         check_cut("abcdef", 6, "abcdef");
         check_cut("abcdef", 5, "abcde");
         check_cut("abcdef", 0, "");
+        check_cut("ab  cd", 4, "ab");
+        check_cut("  cd", 4, "%20");
         check_cut("a%b", 3, "a");
         check_cut("a%b", 4, "a%25");
         check_cut("x\xe2\x82\xacy", 11, "x%E2%82%ACy");
