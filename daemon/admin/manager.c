@@ -3,6 +3,8 @@
 
 #include "agent-link.h"
 #include "application.h"
+#include "fleet.h"
+#include "forward-stream.h"
 #include "log.h"
 #include "message-ids.h"
 #include "server.h"
@@ -169,6 +171,8 @@ static int set_up_server(struct manager *manager) {
         if (r >= 0)
                 r = rpc_server_add_service(manager->server, &admin_service, manager);
         if (r >= 0)
+                r = rpc_server_add_service(manager->server, &fleet_service, manager);
+        if (r >= 0)
                 r = rpc_health_new(&manager->health, manager->server);
         if (r >= 0)
                 r = rpc_reflection_new(&manager->reflection, manager->server, givc_descriptors,
@@ -244,6 +248,7 @@ static void stop(struct reactor *reactor, void *userdata) {
 
         rpc_health_set(manager->health, false);
         watchers_close(manager->watchers);
+        forward_streams_stop(manager);
         rpc_server_drain(manager->server, drained);
 }
 
@@ -278,6 +283,7 @@ int manager_new(struct manager **ret, const struct options *options) {
         manager->links = (struct registry_observer){ .changed = registry_changed, .userdata = manager };
         list_init(&manager->links.observers);
         list_init(&manager->vm_starts);
+        list_init(&manager->streams);
         say_what_is_off(options);
 
         r = reactor_new(&manager->reactor, &reactor_ops, DRAIN_USEC, manager);

@@ -28,6 +28,7 @@ struct manager {
         struct registry_observer links; /* each agent has its link as long as it is in the registry */
         struct watchers *watchers;
         struct list vm_starts; /* vm-start.c */
+        struct list streams; /* forward-stream.c */
         struct settings *settings;
         struct deliveries *deliveries; /* of settings, to agents */
         struct peer_limit refusals;    /* of registrations, in the journal */

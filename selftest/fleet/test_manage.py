@@ -231,7 +231,8 @@ def test_a_start_that_fails_says_why(manage):
 
 @pytest.mark.parametrize('unit', ['demo-hidden.service', 'dbus.service', 'givc-agent.service', 'demo-clock', '', 'x' * 10000])
 def test_other_units_are_refused(manage, unit):
-    assert manage.error('STATUS', unit)[0] == StatusCode.NOT_FOUND
+    code, text = manage.error('STATUS', unit)
+    assert code == StatusCode.NOT_FOUND, text
     for verb in 'START', 'STOP', 'RESTART', 'TRY_RESTART', 'RELOAD', 'RESET_FAILED', 'KILL', 'FREEZE', 'THAW':
         code, text = manage.error(verb, unit)
         assert code == StatusCode.PERMISSION_DENIED, (verb, text)

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * A call that is passed on to an agent and answered with a stream. Each answer goes on as it comes; a caller
+ * who reads slowly slows the agent down; and whoever of the two ends goes, the other one goes, too.
+ */
+
+#include "forward.h"
+
+/* Streams that are passed on at once: what one of them holds is bounded by RPC_CALL_HIGH and one message. */
+#define FORWARD_STREAMS_MAX 128
+/* … for one peer, so that no VM can use them up for the others. */
+#define FORWARD_STREAMS_PEER_MAX 16
+
+/*
+ * As forward_unary(), but that the agent's method answers with a stream, and that a caller who gives no
+ * deadline may stay for ever. Past the bounds above: RESOURCE_EXHAUSTED.
+ */
+void forward_stream(struct manager *manager, struct rpc_call *call, const struct forward_target *target,
+                const ProtobufCMessage *request);
+
+/* We are stopping: every stream ends with UNAVAILABLE. */
+void forward_streams_stop(struct manager *manager);
