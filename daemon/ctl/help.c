@@ -4,15 +4,18 @@
 #include "verb.h"
 
 static const char verbs_help[] =
-                "  query, query-list         Show all that is registered (--by-type=, --by-name=)\n"
-                "  get-status VM UNIT        Show the state of a unit in a VM\n"
-                "  start vm VM...            Start VMs\n"
-                "  start service UNIT...     Start units in a VM (--vm=VM)\n"
-                "  stop service UNIT...      Stop units in a VM (--vm=VM)\n"
-                "  watch                     Show changes as they happen (--initial, --limit=N)\n"
-                "  reboot, poweroff, suspend The host\n"
-                "  unit VERB UNIT            Ask an agent itself: start, stop, kill, freeze,\n"
-                "                            thaw, status, monitor\n";
+                "  query, query-list, list         What there is (list --help: filters)\n"
+                "  list-units VM..., get-status VM UNIT            State of units\n"
+                "  start|stop|pause|resume app APP...|vm VM...     Applications and VMs (--vm=)\n"
+                "  start|stop service UNIT...      Units in VMs (--vm=VM, or VM/UNIT)\n"
+                "  restart, try-restart, reload, reset-failed, kill, freeze, thaw UNIT...\n"
+                "  wait UNIT... --for=STATE        Wait until units are in a state\n"
+                "  watch                           Show changes as they happen\n"
+                "  reboot, poweroff, suspend, wakeup, sysinfo      The host\n"
+                "  update query|list|cachix PIN    The host's system generations\n"
+                "  set-locale LOCALE..., set-timezone ZONE         Of the whole fleet\n"
+                "  notify-user VM..., ctap OPERATION[+ARGUMENT]\n"
+                "  unit VERB UNIT                  Ask an agent itself: status, monitor, start, ...\n";
 
 static const char options_help[] =
                 "  --addr=ADDR --port=PORT   Where the admin is: IP, host name, Unix path, @name\n"

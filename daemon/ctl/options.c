@@ -8,53 +8,56 @@
 #include <stdio.h>
 #include <strings.h>
 
-enum option_id {
-        OPTION_ADDR,
-        OPTION_PORT,
-        OPTION_VSOCK,
-        OPTION_NAME,
-        OPTION_CA_CERT,
-        OPTION_CERT,
-        OPTION_KEY,
-        OPTION_NO_TLS,
-        OPTION_TIMEOUT,
-        OPTION_JSON,
-        OPTION_HELP,
-        OPTION_VERSION,
-        OPTION_VM,
-        OPTION_BY_TYPE,
-        OPTION_BY_NAME,
-        OPTION_INITIAL,
-        OPTION_LIMIT,
+enum option_kind {
+        OPTION_FLAG,   /* bool */
+        OPTION_TEXT,   /* const char * */
+        OPTION_NUMBER, /* uint64_t, not 0 */
+        OPTION_SPAN,   /* uint64_t, microseconds, not 0 */
 };
 
 struct option {
         const char *name;
         char letter; /* 0: none */
-        bool takes_value;
-        enum option_id id;
+        enum option_kind kind;
+        size_t offset;        /* in struct options */
         unsigned verb_option; /* 0: for every verb */
 };
 
+#define TO(member) offsetof(struct options, member)
+
 static const struct option table[] = {
-        { "addr", 0, true, OPTION_ADDR },
-        { "port", 0, true, OPTION_PORT },
-        { "vsock", 0, true, OPTION_VSOCK },
-        { "name", 0, true, OPTION_NAME },
-        { "cacert", 0, true, OPTION_CA_CERT },
-        { "cert", 0, true, OPTION_CERT },
-        { "key", 0, true, OPTION_KEY },
-        { "notls", 0, false, OPTION_NO_TLS },
-        { "timeout", 0, true, OPTION_TIMEOUT },
-        { "json", 0, false, OPTION_JSON },
-        { "as-json", 0, false, OPTION_JSON },
-        { "help", 'h', false, OPTION_HELP },
-        { "version", 'V', false, OPTION_VERSION },
-        { "vm", 0, true, OPTION_VM, VERB_OPTION_VM },
-        { "by-type", 0, true, OPTION_BY_TYPE, VERB_OPTION_BY_TYPE },
-        { "by-name", 0, true, OPTION_BY_NAME, VERB_OPTION_BY_NAME },
-        { "initial", 0, false, OPTION_INITIAL, VERB_OPTION_INITIAL },
-        { "limit", 0, true, OPTION_LIMIT, VERB_OPTION_LIMIT },
+        { "addr", 0, OPTION_TEXT, TO(addr), 0 },
+        { "port", 0, OPTION_TEXT, TO(port), 0 },
+        { "vsock", 0, OPTION_TEXT, TO(vsock), 0 },
+        { "name", 0, OPTION_TEXT, TO(name), 0 },
+        { "cacert", 0, OPTION_TEXT, TO(ca_cert), 0 },
+        { "cert", 0, OPTION_TEXT, TO(cert), 0 },
+        { "key", 0, OPTION_TEXT, TO(key), 0 },
+        { "notls", 0, OPTION_FLAG, TO(no_tls), 0 },
+        { "timeout", 0, OPTION_SPAN, TO(timeout_usec), 0 },
+        { "json", 0, OPTION_FLAG, TO(json), 0 },
+        { "as-json", 0, OPTION_FLAG, TO(json), 0 },
+        { "help", 'h', OPTION_FLAG, TO(help), 0 },
+        { "version", 'V', OPTION_FLAG, TO(version), 0 },
+        { "vm", 0, OPTION_TEXT, TO(vm), VERB_OPTION_VM },
+        { "by-type", 0, OPTION_TEXT, TO(by_type), VERB_OPTION_BY_TYPE },
+        { "by-name", 0, OPTION_TEXT, TO(by_name), VERB_OPTION_BY_NAME },
+        { "state", 0, OPTION_TEXT, TO(state), VERB_OPTION_STATE },
+        { "sort", 0, OPTION_TEXT, TO(sort), VERB_OPTION_SORT },
+        { "initial", 0, OPTION_FLAG, TO(initial), VERB_OPTION_INITIAL },
+        { "limit", 0, OPTION_NUMBER, TO(limit), VERB_OPTION_LIMIT },
+        { "for", 0, OPTION_TEXT, TO(state), VERB_OPTION_FOR },
+        { "no-block", 0, OPTION_FLAG, TO(no_block), VERB_OPTION_NO_BLOCK },
+        { "signal", 's', OPTION_TEXT, TO(signal), VERB_OPTION_KILL },
+        { "kill-whom", 0, OPTION_TEXT, TO(whom), VERB_OPTION_KILL },
+        { "title", 0, OPTION_TEXT, TO(title), VERB_OPTION_NOTIFY },
+        { "event", 0, OPTION_TEXT, TO(event), VERB_OPTION_NOTIFY },
+        { "urgency", 0, OPTION_TEXT, TO(urgency), VERB_OPTION_NOTIFY },
+        { "icon", 0, OPTION_TEXT, TO(icon), VERB_OPTION_NOTIFY },
+        { "message", 0, OPTION_TEXT, TO(message), VERB_OPTION_NOTIFY },
+        { "cache", 0, OPTION_TEXT, TO(cache), VERB_OPTION_CACHIX },
+        { "token", 0, OPTION_TEXT, TO(token), VERB_OPTION_CACHIX },
+        { "cachix-host", 0, OPTION_TEXT, TO(cachix_host), VERB_OPTION_CACHIX },
 };
 
 static int error_invalid(char **ret_error, const char *format, ...) _printf_(2, 3);
@@ -86,79 +89,37 @@ static const struct option *option_find_letter(char letter) {
         return NULL;
 }
 
-static int set_timeout(struct options *options, const char *value, char **ret_error) {
-        int r = timespan_parse(value, &options->timeout_usec);
-
-        if (r < 0 || options->timeout_usec == 0)
+static int set_span(uint64_t *ret, const char *name, const char *value, char **ret_error) {
+        if (timespan_parse(value, ret) < 0 || *ret == 0)
                 return error_invalid(ret_error,
-                                "--timeout: '%s' is no span of time; write seconds, 90s, 2min, 500ms or "
-                                "infinity",
-                                value);
+                                "--%s: '%s' is no span of time; write seconds, 90s, 2min, 500ms or infinity",
+                                name, value);
         return 0;
 }
 
-static int set_limit(struct options *options, const char *value, char **ret_error) {
-        int r = text_to_uint(value, UINT32_MAX, &options->limit);
-
-        if (r < 0 || options->limit == 0)
-                return error_invalid(
-                                ret_error, "--limit: '%s' is not a number from 1 to %u", value, UINT32_MAX);
+static int set_number(uint64_t *ret, const char *name, const char *value, char **ret_error) {
+        if (text_to_uint(value, UINT32_MAX, ret) < 0 || *ret == 0)
+                return error_invalid(ret_error, "--%s: '%s' is not a number from 1 to %u", name, value,
+                                UINT32_MAX);
         return 0;
 }
 
 static int option_set(
                 struct options *options, const struct option *option, const char *value, char **ret_error) {
+        void *member = (char *) options + option->offset;
+
         options->verb_options |= option->verb_option;
-        switch (option->id) {
-        case OPTION_ADDR:
-                options->addr = value;
+        switch (option->kind) {
+        case OPTION_FLAG:
+                *(bool *) member = true;
                 return 0;
-        case OPTION_PORT:
-                options->port = value;
+        case OPTION_TEXT:
+                *(const char **) member = value;
                 return 0;
-        case OPTION_VSOCK:
-                options->vsock = value;
-                return 0;
-        case OPTION_NAME:
-                options->name = value;
-                return 0;
-        case OPTION_CA_CERT:
-                options->ca_cert = value;
-                return 0;
-        case OPTION_CERT:
-                options->cert = value;
-                return 0;
-        case OPTION_KEY:
-                options->key = value;
-                return 0;
-        case OPTION_NO_TLS:
-                options->no_tls = true;
-                return 0;
-        case OPTION_TIMEOUT:
-                return set_timeout(options, value, ret_error);
-        case OPTION_JSON:
-                options->json = true;
-                return 0;
-        case OPTION_HELP:
-                options->help = true;
-                return 0;
-        case OPTION_VERSION:
-                options->version = true;
-                return 0;
-        case OPTION_VM:
-                options->vm = value;
-                return 0;
-        case OPTION_BY_TYPE:
-                options->by_type = value;
-                return 0;
-        case OPTION_BY_NAME:
-                options->by_name = value;
-                return 0;
-        case OPTION_INITIAL:
-                options->initial = true;
-                return 0;
-        case OPTION_LIMIT:
-                return set_limit(options, value, ret_error);
+        case OPTION_NUMBER:
+                return set_number(member, option->name, value, ret_error);
+        case OPTION_SPAN:
+                return set_span(member, option->name, value, ret_error);
         }
         return -EINVAL;
 }
@@ -167,6 +128,7 @@ static int option_set(
 static int read_option(struct options *options, int argc, char **argv, int i, char **ret_error) {
         const char *name = startswith(argv[i], "--"), *value = NULL;
         const struct option *option;
+        bool takes_value;
         int r, taken = 1;
 
         if (name) {
@@ -174,14 +136,20 @@ static int read_option(struct options *options, int argc, char **argv, int i, ch
                 option = option_find(name, value ? (size_t) (value - name) : strlen(name));
                 if (value)
                         value++;
-        } else
-                option = argv[i][2] == '\0' ? option_find_letter(argv[i][1]) : NULL;
+        } else {
+                option = option_find_letter(argv[i][1]);
+                if (argv[i][2] != '\0' && option && option->kind == OPTION_FLAG)
+                        option = NULL; /* letters do not stand together */
+                if (argv[i][2] != '\0')
+                        value = argv[i] + 2; /* -n20 */
+        }
         if (!option)
                 return error_invalid(ret_error, "unknown option '%s'", argv[i]);
 
-        if (!option->takes_value && value)
+        takes_value = option->kind != OPTION_FLAG;
+        if (!takes_value && value)
                 return error_invalid(ret_error, "--%s takes no value", option->name);
-        if (option->takes_value && !value) {
+        if (takes_value && !value) {
                 if (i + 1 >= argc)
                         return error_invalid(ret_error, "--%s wants a value", option->name);
                 value = argv[i + 1];
@@ -191,8 +159,8 @@ static int read_option(struct options *options, int argc, char **argv, int i, ch
         return r < 0 ? r : taken;
 }
 
-static int read_arguments(
-                struct options *options, int argc, char **argv, size_t *ret_n_words, char **ret_error) {
+static int read_arguments(struct options *options, int argc, char **argv, size_t *ret_n_words,
+                size_t *ret_n_own, char **ret_error) {
         bool only_words = false;
         size_t n = 0;
 
@@ -204,6 +172,7 @@ static int read_arguments(
 
                 if (!only_words && streq(argv[i], "--")) {
                         only_words = true;
+                        *ret_n_own = n;
                         i++;
                         continue;
                 }
@@ -217,10 +186,12 @@ static int read_arguments(
                 i += r;
         }
         *ret_n_words = n;
+        if (!only_words)
+                *ret_n_own = n;
         return 0;
 }
 
-static int choose_verb(struct options *options, size_t n_words, char **ret_error) {
+static int choose_verb(struct options *options, size_t n_words, size_t n_own, char **ret_error) {
         _cleanup_(freep) char *known = NULL;
         size_t n = 0;
 
@@ -228,6 +199,7 @@ static int choose_verb(struct options *options, size_t n_words, char **ret_error
         if (options->verb) {
                 options->arguments = options->words + n;
                 options->n_arguments = n_words - n;
+                options->n_own = n_own > n ? n_own - n : 0;
                 return 0;
         }
         /* Of help on a family of verbs, the whole is the answer. */
@@ -314,17 +286,17 @@ static int check_peer(const struct options *options, char **ret_error) {
 
 int options_parse(struct options *options, int argc, char **argv, char **ret_error) {
         const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
-        size_t n_words;
+        size_t n_words, n_own;
         int r;
 
         *options = (struct options){
                 .compatible = argc > 0 && streq(slash ? slash + 1 : argv[0], "givc-cli"),
                 .timeout_usec = OPTIONS_TIMEOUT_USEC,
         };
-        r = read_arguments(options, argc, argv, &n_words, ret_error);
+        r = read_arguments(options, argc, argv, &n_words, &n_own, ret_error);
         if (r < 0)
                 return r;
-        r = choose_verb(options, n_words, ret_error);
+        r = choose_verb(options, n_words, n_own, ret_error);
         if (r < 0)
                 return r;
         if (options->help || options->version)

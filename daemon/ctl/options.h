@@ -20,15 +20,21 @@ struct options {
         bool json;
         bool help, version;
 
-        /* Of some verbs alone. */
+        /* Of some verbs alone; NULL, false or 0: not given. */
         const char *vm;
         const char *by_type, *by_name;
-        bool initial;
-        uint64_t limit; /* 0: none */
+        const char *state; /* of what is listed, or waited for */
+        const char *sort;
+        bool initial, no_block;
+        uint64_t limit;
+        const char *signal, *whom;
+        const char *title, *event, *urgency, *icon, *message;
+        const char *cache, *token, *cachix_host;
 
         const struct verb *verb;      /* NULL only with help or version */
         const char *const *arguments; /* of the verb; inside words */
         size_t n_arguments;
+        size_t n_own; /* those before "--": what follows may be meant for somebody else */
 
         const char **words;    /* all that is no option; the array alone is ours */
         unsigned verb_options; /* enum verb_option: those given */

@@ -3,8 +3,7 @@
 
 #include "text.h"
 
-/* A peer's text; what is no UTF-8 cannot stand in JSON, and is escaped. */
-static json_t *text_json(const char *text) {
+json_t *output_text_json(const char *text) {
         _cleanup_(freep) char *escaped = NULL;
         size_t n = strlen(text);
 
@@ -24,7 +23,7 @@ static json_t *object_json(const struct member *members, size_t n) {
 
         for (size_t i = 0; i < n; i++)
                 if (json_object_set_new(object, members[i].key,
-                                    members[i].text ? text_json(members[i].text) : json_null()) < 0) {
+                                    members[i].text ? output_text_json(members[i].text) : json_null()) < 0) {
                         json_decref(object);
                         return NULL;
                 }
@@ -116,7 +115,7 @@ int output_event_json(
 static int print_deployed(FILE *file, const char *name, const struct member *members, size_t n) {
         fprintf(file, "%s {", name);
         for (size_t i = 0; i < n; i++) {
-                json_t *text = text_json(members[i].text);
+                json_t *text = output_text_json(members[i].text);
                 int r;
 
                 fprintf(file, "%s %s: ", i > 0 ? "," : "", members[i].key);
@@ -147,4 +146,10 @@ int output_started_deployed(FILE *file, const char *registry_id) {
         const struct member member = { "registry_id", registry_id };
 
         return print_deployed(file, "StartResponse", &member, 1);
+}
+
+int output_notified_deployed(FILE *file, const char *status) {
+        const struct member member = { "status", status };
+
+        return print_deployed(file, "Status", &member, 1);
 }

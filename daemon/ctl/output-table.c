@@ -60,7 +60,7 @@ static int rank(const Admin__QueryListItem *item) {
         return (int) i;
 }
 
-static int compare(const void *a, const void *b) {
+static int compare_place(const void *a, const void *b) {
         const Admin__QueryListItem *x = *(Admin__QueryListItem *const *) a,
                                    *y = *(Admin__QueryListItem *const *) b;
         int r = strcmp(vm_of(x), vm_of(y));
@@ -68,6 +68,46 @@ static int compare(const void *a, const void *b) {
         if (r == 0)
                 r = rank(x) - rank(y);
         return r != 0 ? r : strcmp(x->name, y->name);
+}
+
+static int compare_name(const void *a, const void *b) {
+        return strcmp((*(Admin__QueryListItem *const *) a)->name,
+                        (*(Admin__QueryListItem *const *) b)->name);
+}
+
+static int compare_status(const void *a, const void *b) {
+        int r = strcmp((*(Admin__QueryListItem *const *) a)->vmstatus,
+                        (*(Admin__QueryListItem *const *) b)->vmstatus);
+
+        return r != 0 ? r : compare_place(a, b);
+}
+
+/* What changed last comes first. */
+static int compare_since(const void *a, const void *b) {
+        uint64_t x = (*(Admin__QueryListItem *const *) a)->since,
+                 y = (*(Admin__QueryListItem *const *) b)->since;
+
+        return x != y ? (x < y ? 1 : -1) : compare_place(a, b);
+}
+
+static int compare_type(const void *a, const void *b) {
+        int r = strcmp((*(Admin__QueryListItem *const *) a)->vmtype,
+                        (*(Admin__QueryListItem *const *) b)->vmtype);
+
+        return r != 0 ? r : compare_place(a, b);
+}
+
+void output_sort(Admin__QueryListItem **items, size_t n, enum output_order order) {
+        static int (*const compare[])(const void *, const void *) = {
+                [OUTPUT_BY_VM] = compare_place,
+                [OUTPUT_BY_NAME] = compare_name,
+                [OUTPUT_BY_TYPE] = compare_type,
+                [OUTPUT_BY_STATUS] = compare_status,
+                [OUTPUT_BY_SINCE] = compare_since,
+        };
+
+        if (n > 0)
+                qsort(items, n, sizeof(*items), compare[order]);
 }
 
 static const char *colour_of(enum column column, const char *text) {
@@ -120,15 +160,13 @@ static int add_line(struct libscols_table *table, const Admin__QueryListItem *it
         return 0;
 }
 
-/* https://no-color.org */
-static bool may_colour(FILE *file) {
+bool output_may_colour(FILE *file) {
         const char *terminal = getenv("TERM");
 
         return isatty(fileno(file)) && isempty(getenv("NO_COLOR")) && !isempty(terminal) &&
                         !streq(terminal, "dumb");
 }
 
-/* In cells; UINT_MAX: no terminal. */
 static unsigned width_of(FILE *file) {
         const char *set = getenv("COLUMNS");
         struct winsize size = {};
@@ -154,33 +192,60 @@ static int add_columns(struct libscols_table *table, unsigned width) {
         return 0;
 }
 
+static void adapt(struct libscols_table *table, FILE *file, unsigned width) {
+        scols_table_set_stream(table, file);
+        scols_table_enable_colors(table, output_may_colour(file));
+        if (width == UINT_MAX)
+                scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER);
+        else
+                scols_table_set_termwidth(table, width);
+}
+
+int output_cells(FILE *file, const struct output_column *heads, size_t n_heads, const char *const *cells,
+                size_t n_rows) {
+        _cleanup_(table_unrefp) struct libscols_table *table = scols_new_table();
+        unsigned width = width_of(file);
+
+        setlocale(LC_CTYPE, "");
+        if (!table)
+                return -ENOMEM;
+        adapt(table, file, width);
+        for (size_t i = 0; i < n_heads; i++)
+                if (!scols_table_new_column(table, heads[i].name, 0.01,
+                                    (heads[i].is_number ? SCOLS_FL_RIGHT : 0) |
+                                                    (i + 1 == n_heads ? SCOLS_FL_TRUNC : 0)))
+                        return -ENOMEM;
+        for (size_t row = 0; row < n_rows; row++) {
+                struct libscols_line *line = scols_table_new_line(table, NULL);
+
+                if (!line)
+                        return -ENOMEM;
+                for (size_t i = 0; i < n_heads; i++) {
+                        const char *text = cells[row * n_heads + i];
+
+                        if (scols_line_set_data(line, i, isempty(text) ? "-" : text) < 0)
+                                return -ENOMEM;
+                }
+        }
+        return scols_print_table(table) < 0 ? -ENOMEM : 0;
+}
+
 int output_table(FILE *file, Admin__QueryListItem *const *items, size_t n) {
         _cleanup_(table_unrefp) struct libscols_table *table = NULL;
-        _cleanup_(freep) Admin__QueryListItem **sorted = NULL;
         uint64_t now = now_usec(CLOCK_REALTIME);
         unsigned width = width_of(file);
         int r;
 
         setlocale(LC_CTYPE, ""); /* how wide characters are */
         table = scols_new_table();
-        sorted = calloc(n > 0 ? n : 1, sizeof(*sorted));
-        if (!table || !sorted)
+        if (!table)
                 return -ENOMEM;
-        if (n > 0)
-                memcpy(sorted, items, n * sizeof(*sorted));
-        qsort(sorted, n, sizeof(*sorted), compare);
-
-        scols_table_set_stream(table, file);
-        scols_table_enable_colors(table, may_colour(file));
-        if (width == UINT_MAX)
-                scols_table_set_termforce(table, SCOLS_TERMFORCE_NEVER);
-        else
-                scols_table_set_termwidth(table, width);
+        adapt(table, file, width);
         r = add_columns(table, width);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n; i++) {
-                r = add_line(table, sorted[i], now);
+                r = add_line(table, items[i], now);
                 if (r < 0)
                         return r;
         }

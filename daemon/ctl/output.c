@@ -33,6 +33,15 @@ static void print_padded(FILE *file, const char *text, size_t width) {
                 fputc(' ', file);
 }
 
+const char *output_time(uint64_t usec, char text[OUTPUT_TIME]) {
+        time_t seconds = (time_t) (usec / USEC_PER_SEC);
+        struct tm tm;
+
+        if (!localtime_r(&seconds, &tm) || strftime(text, OUTPUT_TIME, "%F %T", &tm) == 0)
+                text[0] = '\0';
+        return text;
+}
+
 int output_event(FILE *file, enum output_event event, const Admin__QueryListItem *item, uint64_t at_usec) {
         static const char *const names[] = {
                 [OUTPUT_PRESENT] = "present",
@@ -41,14 +50,10 @@ int output_event(FILE *file, enum output_event event, const Admin__QueryListItem
                 [OUTPUT_REMOVED] = "removed",
         };
         const char *vm = item->vm_name_presence_case ? item->vmname : "";
-        time_t seconds = (time_t) (at_usec / USEC_PER_SEC);
-        char date[sizeof("2000-01-01 00:00:00")];
-        struct tm tm;
+        char date[OUTPUT_TIME];
 
-        if (!localtime_r(&seconds, &tm) || strftime(date, sizeof(date), "%F %T", &tm) == 0)
-                date[0] = '\0';
-        fprintf(file, "%s.%03u  %-7s  ", date, (unsigned) (at_usec % USEC_PER_SEC / USEC_PER_MSEC),
-                        names[event]);
+        fprintf(file, "%s.%03u  %-7s  ", output_time(at_usec, date),
+                        (unsigned) (at_usec % USEC_PER_SEC / USEC_PER_MSEC), names[event]);
         print_padded(file, item->name, 28);
         fputs("  ", file);
         print_padded(file, isempty(vm) ? "-" : vm, 12);
@@ -60,7 +65,7 @@ int output_event(FILE *file, enum output_event event, const Admin__QueryListItem
         return 0;
 }
 
-static void print_labelled(FILE *file, const char *label, const char *text, const char *more) {
+void output_labelled(FILE *file, const char *label, const char *text, const char *more) {
         if (isempty(text))
                 return;
         fprintf(file, "%11s: ", label);
@@ -80,8 +85,8 @@ void output_status(FILE *file, const Systemd__UnitStatus *status) {
                 output_text(file, status->description);
         }
         fputc('\n', file);
-        print_labelled(file, "Loaded", status->loadstate, NULL);
-        print_labelled(file, "Active", status->activestate, status->substate);
-        print_labelled(file, "Freezer", status->freezerstate, NULL);
-        print_labelled(file, "Object", status->path, NULL);
+        output_labelled(file, "Loaded", status->loadstate, NULL);
+        output_labelled(file, "Active", status->activestate, status->substate);
+        output_labelled(file, "Freezer", status->freezerstate, NULL);
+        output_labelled(file, "Object", status->path, NULL);
 }

@@ -31,7 +31,30 @@ int output_json(FILE *file, json_t *value);
 json_t *output_item_json(const Admin__QueryListItem *item, bool compatible);
 json_t *output_status_json(const Systemd__UnitStatus *status);
 
-/* Entries as a table, sorted by VM; cut to the width of the terminal, if file is one; colours only there. */
+/* Whether colours would be understood, and are wanted (https://no-color.org). */
+bool output_may_colour(FILE *file);
+
+struct output_column {
+        const char *name;
+        bool is_number;
+};
+
+/* Any table: n_rows times n_heads texts, empty ones as "-". The last column is cut where the terminal ends.
+ */
+int output_cells(FILE *file, const struct output_column *heads, size_t n_heads, const char *const *cells,
+                size_t n_rows);
+
+enum output_order {
+        OUTPUT_BY_VM, /* then what runs it, then what runs in it */
+        OUTPUT_BY_NAME,
+        OUTPUT_BY_TYPE,
+        OUTPUT_BY_STATUS,
+        OUTPUT_BY_SINCE,
+};
+
+void output_sort(Admin__QueryListItem **items, size_t n, enum output_order order);
+
+/* Entries as a table; cut to the width of the terminal, if file is one; colours only there. */
 int output_table(FILE *file, Admin__QueryListItem *const *items, size_t n);
 int output_list_json(FILE *file, Admin__QueryListItem *const *items, size_t n, bool compatible);
 
@@ -43,6 +66,24 @@ int output_event_json(
 
 /* A unit's state, as systemctl shows it. */
 void output_status(FILE *file, const Systemd__UnitStatus *status);
+/* The state with how the last run ended, and since when: the members of a status, and result, exit_code,
+ * exit_status, since, main_pid. */
+json_t *output_detail_json(const Systemd__UnitDetail *detail);
+void output_detail(FILE *file, const Systemd__UnitDetail *detail);
+/* "exit-code (exited, 1)", "signal (killed, KILL)"; "" where there is nothing to tell. On the heap, or NULL.
+ */
+char *output_result(const Systemd__UnitDetail *detail);
+int output_details(FILE *file, const char *vm, Systemd__UnitDetail *const *details, size_t n);
+/* {"vm": vm, "units": […]} */
+int output_details_json(FILE *file, const char *vm, Systemd__UnitDetail *const *details, size_t n);
+/* A peer's text; what is no UTF-8 cannot stand in JSON, and is escaped. NULL: ENOMEM. */
+json_t *output_text_json(const char *text);
+/* Local date and time to the second, of CLOCK_REALTIME microseconds. */
+#define OUTPUT_TIME sizeof("2000-01-01 00:00:00")
+const char *output_time(uint64_t usec, char text[OUTPUT_TIME]);
+/* "Label: text (more)", aligned with those of output_status(); nothing where text is empty. */
+void output_labelled(FILE *file, const char *label, const char *text, const char *more);
 /* The same as the deployed command has it: UnitStatus { name: "…", …, freezer_state: "…" } */
 int output_status_deployed(FILE *file, const Systemd__UnitStatus *status);
 int output_started_deployed(FILE *file, const char *registry_id);
+int output_notified_deployed(FILE *file, const char *status);

@@ -3,12 +3,18 @@
 #include "options.h"
 #include "session.h"
 
+#include <stdio.h>
+
 struct session_call {
         struct session *session;
         struct list calls;
         struct rpc_client_call *call;
         char *what, *subject;
         session_show_t show;
+        session_done_t done;
+        session_told_t told;
+        void *userdata;
+        sd_event_source *settled;
 };
 
 struct session_failure {
@@ -25,6 +31,7 @@ static struct session_call *session_call_free(struct session_call *call) {
         if (!call)
                 return NULL;
         list_remove(&call->calls);
+        sd_event_source_disable_unref(call->settled);
         free(call->what);
         free(call->subject);
         free(call);
@@ -57,12 +64,41 @@ void session_clear_calls(struct session *session) {
                 session_failure_free(failure);
 }
 
+static void clear_progress(const struct session *session) {
+        if (session->shows_progress)
+                fputs("\r\033[K", stderr);
+}
+
 /* Something has ended with code. */
 static void settle(struct session *session, int code) {
         if (session->code == EXIT_DONE)
                 session->code = code;
         if (list_is_empty(&session->calls) && list_is_empty(&session->failures))
                 session_end(session, session->code);
+}
+
+static int on_settled(sd_event_source *source, void *userdata) {
+        struct session_call *call = userdata;
+        struct session *session = call->session;
+
+        rpc_client_cancel(call->call);
+        session_call_free(call);
+        settle(session, EXIT_DONE);
+        return 0;
+}
+
+void session_settle(struct session *session, const void *userdata) {
+        struct session_call *call;
+        int r;
+
+        LIST_FOREACH(call, &session->calls, calls) {
+                if (call->userdata != userdata || call->settled)
+                        continue;
+                r = sd_event_add_defer(session->event, &call->settled, on_settled, call);
+                if (r < 0)
+                        session_end(session, fail_errno(r, call->what));
+                return;
+        }
 }
 
 static int on_failure(sd_event_source *source, void *userdata) {
@@ -74,8 +110,10 @@ static int on_failure(sd_event_source *source, void *userdata) {
                 .details = failure->details,
                 .n_details = failure->n_details,
         };
-        int code = fail_status(session, failure->what, &status);
+        int code;
 
+        clear_progress(session);
+        code = fail_status(session, failure->what, &status);
         session_failure_free(failure);
         settle(session, code);
         return 0;
@@ -122,12 +160,25 @@ static void on_done(const struct rpc_status *status, const ProtobufCMessage *res
         struct session *session = call->session;
         int code = EXIT_DONE;
 
-        if (status->code != RPC_OK)
+        clear_progress(session);
+        if (call->done)
+                code = call->done(session, status, response, call->userdata);
+        else if (status->code != RPC_OK)
                 session_fail(session, call->what, status);
         else if (call->show)
                 code = call->show(session, response, call->subject);
         session_call_free(call);
         settle(session, code);
+}
+
+static void on_message(struct rpc_client_call *client, const ProtobufCMessage *message, void *userdata) {
+        struct session_call *call = userdata;
+
+        call->told(call->session, message, call->userdata);
+}
+
+static void on_finished(struct rpc_client_call *client, const struct rpc_status *status, void *userdata) {
+        on_done(status, NULL, userdata);
 }
 
 /* CLOCK_MONOTONIC microseconds at which a call that begins now ends; 0: never. */
@@ -137,9 +188,31 @@ static uint64_t deadline(const struct session *session) {
         return timeout == USEC_INFINITY ? 0 : usec_add(now_usec(CLOCK_MONOTONIC), timeout);
 }
 
+static int begin(struct session_call *call, const struct session_request *request) {
+        static const struct rpc_client_ops ops = { .message = on_message, .finished = on_finished };
+        struct rpc_channel *channel = call->session->channel;
+        struct rpc_client_options options = {};
+        int r;
+
+        if (!request->unlimited)
+                options.deadline_usec = deadline(call->session);
+        if (!request->told)
+                return rpc_channel_unary(channel, request->service, request->method, request->message,
+                                &options, on_done, call, &call->call);
+        r = rpc_channel_call(channel, request->service, request->method, &options, &ops, call, &call->call);
+        if (r < 0)
+                return r;
+        r = rpc_client_send(call->call, request->message);
+        if (r < 0) {
+                call->call = rpc_client_cancel(call->call);
+                return r;
+        }
+        rpc_client_half_close(call->call);
+        return 0;
+}
+
 int session_call(struct session *session, const struct session_request *request) {
         _cleanup_(session_call_freep) struct session_call *call = NULL;
-        struct rpc_client_options options = {};
         int r;
 
         r = session_open(session, true);
@@ -153,14 +226,14 @@ int session_call(struct session *session, const struct session_request *request)
                 .what = strdup(request->what),
                 .subject = strdup(strempty(request->subject)),
                 .show = request->show,
+                .done = request->done,
+                .told = request->told,
+                .userdata = request->userdata,
         };
         list_init(&call->calls);
         if (!call->what || !call->subject)
                 return fail_errno(-ENOMEM, request->what);
-
-        options.deadline_usec = deadline(session);
-        r = rpc_channel_unary(session->channel, request->service, request->method, request->message,
-                        &options, on_done, call, &call->call);
+        r = begin(call, request);
         if (r < 0)
                 return fail_errno(r, request->what);
         list_append(&session->calls, &call->calls);

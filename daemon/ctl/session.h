@@ -20,6 +20,7 @@ struct session {
         char *identity;       /* whom we speak as; NULL: no certificate */
         bool watches_output;  /* a reader of standard output who goes away ends the run */
         bool output_gone;     /* and has */
+        bool shows_progress;  /* a line of the terminal is taken: cleared before anything else is printed */
         struct list calls;    /* under way */
         struct list failures; /* to be told of at the next turn of the loop */
         int code;             /* an enum exit_code: that of the first failure */
@@ -38,6 +39,13 @@ int session_open(struct session *session, bool once);
 typedef int (*session_show_t)(
                 struct session *session, const ProtobufCMessage *response, const char *subject);
 
+/* How a call has ended, where that is not simply success or a failure: response is NULL unless it is unary
+ * and status is RPC_OK. Returns an enum exit_code. */
+typedef int (*session_done_t)(struct session *session, const struct rpc_status *status,
+                const ProtobufCMessage *response, void *userdata);
+/* One message of a stream. */
+typedef void (*session_told_t)(struct session *session, const ProtobufCMessage *message, void *userdata);
+
 struct session_request {
         const ProtobufCServiceDescriptor *service;
         const char *method;
@@ -45,6 +53,10 @@ struct session_request {
         const char *what;    /* begins the complaint when it fails: "cannot start x.service on y"; copied */
         const char *subject; /* passed on to show; copied */
         session_show_t show; /* NULL: the answer says nothing */
+        session_done_t done; /* in place of show, and told of failures, too */
+        session_told_t told; /* the answer is a stream */
+        void *userdata;      /* of done and told */
+        bool unlimited;      /* --timeout is not for this call */
 };
 
 /* --- session-call.c --- */
@@ -57,6 +69,10 @@ int session_call(struct session *session, const struct session_request *request)
  * knows whether it has lost the connection; then, when no call is under way, the run ends.
  */
 void session_fail(struct session *session, const char *what, const struct rpc_status *status);
+
+/* The call with this userdata has told what was wanted: it is abandoned, at the next turn of the loop, as
+ * done. */
+void session_settle(struct session *session, const void *userdata);
 
 /* Abandons the calls under way. */
 void session_clear_calls(struct session *session);

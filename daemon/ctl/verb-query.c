@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* query and query-list: the registry; get-status: one unit of a VM. */
+/* query, query-list and list: the registry; get-status: one unit of a VM. */
 #include "admin.pb-c.h"
 #include "failure.h"
 #include "options.h"
@@ -21,7 +21,9 @@ static const char *const kinds[] = { "VM", "Mgr", "Svc", "App" };
 
 struct filter {
         const char *vm_type, *kind; /* NULL: any */
-        const char *name;
+        const char *name, *vm;
+        const char *status; /* "online" and "offline" are of the agent */
+        enum output_order order;
 };
 
 static const char *find_word(const char *const *words, size_t n, const char *word) {
@@ -31,10 +33,39 @@ static const char *find_word(const char *const *words, size_t n, const char *wor
         return NULL;
 }
 
+static const char *const states[] = { "Running", "PoweredOff", "Paused", "online", "offline" };
+static const char *const orders[] = {
+        [OUTPUT_BY_VM] = "vm",
+        [OUTPUT_BY_NAME] = "name",
+        [OUTPUT_BY_TYPE] = "type",
+        [OUTPUT_BY_STATUS] = "status",
+        [OUTPUT_BY_SINCE] = "since",
+};
+
+static int read_order(const char *given, enum output_order *ret) {
+        for (size_t i = 0; i < ELEMENTSOF(orders); i++)
+                if (strcasecmp(given, orders[i]) == 0) {
+                        *ret = i;
+                        return EXIT_DONE;
+                }
+        return fail_usage("--sort: '%s' is none of vm, name, type, status, since", given);
+}
+
 static int read_filter(const struct options *options, struct filter *filter) {
         uint64_t number;
+        int r;
 
-        *filter = (struct filter){ .name = options->by_name };
+        *filter = (struct filter){ .name = options->by_name, .vm = options->vm };
+        if (options->state) {
+                filter->status = find_word(states, ELEMENTSOF(states), options->state);
+                if (!filter->status)
+                        return fail_usage("--state: '%s' is none of running, poweredoff, paused, online, "
+                                          "offline",
+                                        options->state);
+        }
+        r = options->sort ? read_order(options->sort, &filter->order) : EXIT_DONE;
+        if (r != EXIT_DONE)
+                return r;
         if (!options->by_type)
                 return EXIT_DONE;
         if (text_to_uint(options->by_type, TYPES - 1, &number) == 0) {
@@ -51,10 +82,20 @@ static int read_filter(const struct options *options, struct filter *filter) {
         return EXIT_DONE;
 }
 
+static bool status_pass(const char *status, const Admin__QueryListItem *item) {
+        if (streq(status, "online") || streq(status, "offline"))
+                return item->online_presence_case && item->online == streq(status, "online");
+        return streq(status, item->vmstatus);
+}
+
 static bool filter_pass(const struct filter *filter, const Admin__QueryListItem *item) {
         if (filter->vm_type && !streq(filter->vm_type, item->vmtype))
                 return false;
         if (filter->kind && !streq(filter->kind, item->servicetype))
+                return false;
+        if (filter->vm && !(item->vm_name_presence_case && streq(filter->vm, item->vmname)))
+                return false;
+        if (filter->status && !status_pass(filter->status, item))
                 return false;
         if (!filter->name)
                 return true;
@@ -80,6 +121,8 @@ static int show_list(struct session *session, const ProtobufCMessage *response, 
         for (size_t i = 0; i < all->n_list; i++)
                 if (filter_pass(&filter, all->list[i]))
                         chosen[n++] = all->list[i];
+        if (!options->json || options->sort)
+                output_sort(chosen, n, filter.order);
         if (options->json)
                 r = output_list_json(stdout, chosen, n, options->compatible);
         else if (n > 0)

@@ -2,40 +2,13 @@
 /* start vm, start service, stop service: any number of them at once, on one connection. */
 #include "admin.pb-c.h"
 #include "failure.h"
+#include "manage.h"
 #include "options.h"
-#include "output.h"
+#include "progress.h"
 #include "session.h"
+#include "show.h"
 #include "text.h"
 #include "unit-name.h"
-
-static int show_started(struct session *session, const ProtobufCMessage *response, const char *subject) {
-        const Admin__StartResponse *started = (const Admin__StartResponse *) response;
-        int r = 0;
-
-        if (session->options->json)
-                r = output_json(stdout,
-                                json_pack("{s:s%}", "registry_id", started->registryid,
-                                                strlen(started->registryid)));
-        else if (session->options->compatible)
-                r = output_started_deployed(stdout, started->registryid);
-        else
-                printf("Started %s.\n", subject);
-        return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;
-}
-
-static int show_stopped(struct session *session, const ProtobufCMessage *response, const char *subject) {
-        const Admin__ApplicationResponse *stopped = (const Admin__ApplicationResponse *) response;
-        int r = 0;
-
-        if (session->options->json)
-                r = output_json(stdout,
-                                json_pack("{s:s%,s:s%}", "cmd_status", stopped->cmdstatus,
-                                                strlen(stopped->cmdstatus), "app_status", stopped->appstatus,
-                                                strlen(stopped->appstatus)));
-        else if (!session->options->compatible)
-                printf("Stopped %s.\n", subject);
-        return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;
-}
 
 static int call_vm(struct session *session, const char *vm) {
         Admin__StartVMRequest message = ADMIN__START_VMREQUEST__INIT;
@@ -61,17 +34,18 @@ int verb_start_vm(struct session *session, const struct options *options) {
                         return r;
         }
         for (size_t i = 0; i < options->n_arguments; i++) {
-                int r = call_vm(session, options->arguments[i]);
+                const char *vm = options->arguments[i];
+                int r = options->no_block ? manage_vm(session, vm, &manage_start) : call_vm(session, vm);
 
                 if (r != EXIT_DONE)
                         return r;
         }
-        return session_run(session);
+        return progress_run(session, options->arguments, options->n_arguments);
 }
 
 static int call_service(struct session *session, const char *vm, const char *unit, bool start) {
         Admin__ServiceRequest message = ADMIN__SERVICE_REQUEST__INIT;
-        _cleanup_(freep) char *subject = text_printf("%s on %s", unit, vm);
+        _cleanup_(freep) char *subject = text_printf(start ? "%s on %s" : "Stopped %s on %s", unit, vm);
         _cleanup_(freep) char *what = text_printf("cannot %s %s on %s", start ? "start" : "stop", unit, vm);
         const struct session_request request = {
                 .service = &admin__admin_service__descriptor,
@@ -79,7 +53,7 @@ static int call_service(struct session *session, const char *vm, const char *uni
                 .message = &message.base,
                 .what = what,
                 .subject = subject,
-                .show = start ? show_started : show_stopped,
+                .show = start ? show_started : show_application,
         };
 
         message.servicename = (char *) unit;
@@ -96,6 +70,8 @@ static int handle_service(
         r = unit_name_split(options->arguments[i], options->vm, &vm, &unit);
         if (r != EXIT_DONE || !call)
                 return r;
+        if (options->no_block)
+                return manage_unit(session, vm, unit, start ? &manage_start : &manage_stop);
         return call_service(session, vm, unit, start);
 }
 

@@ -12,6 +12,29 @@
 #define SERVICE_HELP                                                                                        \
         "  --vm=VM          Where the units are. A unit written VM/UNIT says so itself.\n"                  \
         "Several units are handled at once; the exit status is that of the first failure.\n"
+#define NO_BLOCK_HELP "  --no-block       Do not wait until it is done\n"
+#define APP_HELP                                                                                            \
+        "  --vm=VM          Where they run, if not in the VM that is named after them.\n"                   \
+        "APP is an instance, or the beginning of the names of instances: firefox@\n"
+#define FOR_HELP                                                                                            \
+        "  --for=STATE      What to wait for: active, inactive, failed, running, dead, frozen, …,\n"      \
+        "                   or several of these with commas between them (default: active)\n"
+#define KILL_HELP                                                                                           \
+        "  --signal=SIGNAL, -s  By name or number (default: TERM)\n"                                        \
+        "  --kill-whom=WHOM     main, control, or all processes (default)\n"
+#define NOTIFY_HELP                                                                                         \
+        "  --event=, --title=, --message=, --icon=   What is shown\n"                                       \
+        "  --urgency=LEVEL                           low, normal (default) or critical\n"
+#define LIST_OPTIONS (FILTER_OPTIONS | VERB_OPTION_VM | VERB_OPTION_STATE | VERB_OPTION_SORT)
+#define LIST_HELP                                                                                           \
+        FILTER_HELP "  --vm=VM          Only those in VM\n"                                                 \
+                    "  --state=STATE    Only these: running, poweredoff, paused, online, offline\n"         \
+                    "  --sort=COLUMN    By vm (default), name, type, status or since\n"
+#define MANAGE(words, options, summary, help)                                                               \
+        {                                                                                                   \
+                words, "UNIT...", 1, VERB_ANY_NUMBER, VERB_OPTION_VM | (options), false, summary,           \
+                                SERVICE_HELP help, verb_manage                                              \
+        }
 #define AGENT_HELP "--name, --addr and --port say which agent; GIVC_NAME, GIVC_ADDR and GIVC_PORT do not.\n"
 
 const struct verb verbs[] = {
@@ -21,23 +44,80 @@ const struct verb verbs[] = {
         { "query-list", "", 0, 0, FILTER_OPTIONS, false,
                         "Show what is registered: agents, VMs, services, applications", FILTER_HELP,
                         verb_query },
+        { "list", "", 0, 0, LIST_OPTIONS, false, "Show what is registered, chosen and sorted", LIST_HELP,
+                        verb_query },
         { "get-status", "VM UNIT", 2, 2, 0, false, "Show the state of a unit in a VM", NULL,
                         verb_get_status },
-        { "start vm", "VM...", 1, VERB_ANY_NUMBER, 0, false, "Start VMs, and wait until they run", NULL,
-                        verb_start_vm },
-        { "start service", "UNIT...", 1, VERB_ANY_NUMBER, VERB_OPTION_VM, false,
-                        "Start units in VMs; one that runs is left alone", SERVICE_HELP,
+        { "list-units", "VM...", 1, VERB_ANY_NUMBER, 0, false,
+                        "Show the units of VMs that their agents may control, and how they ended", NULL,
+                        verb_list_units },
+        { "start app", "APP... [-- ARGUMENT...]", 1, VERB_ANY_NUMBER, VERB_OPTION_VM, false,
+                        "Start applications, and the VM if need be",
+                        "  --vm=VM          Where (default: APP-vm)\n"
+                        "What follows -- is passed to each of them.\n",
+                        verb_app },
+        { "stop app", "APP...", 1, VERB_ANY_NUMBER, VERB_OPTION_VM, false, "Stop applications", APP_HELP,
+                        verb_app },
+        { "start vm", "VM...", 1, VERB_ANY_NUMBER, VERB_OPTION_NO_BLOCK, false,
+                        "Start VMs, and wait until they run", NO_BLOCK_HELP, verb_start_vm },
+        { "stop vm", "VM...", 1, VERB_ANY_NUMBER, VERB_OPTION_NO_BLOCK, false,
+                        "Stop VMs, and wait until they are down", NO_BLOCK_HELP, verb_stop_vm },
+        { "start service", "UNIT...", 1, VERB_ANY_NUMBER, VERB_OPTION_VM | VERB_OPTION_NO_BLOCK, false,
+                        "Start units in VMs; one that runs is left alone", SERVICE_HELP NO_BLOCK_HELP,
                         verb_start_service },
-        { "stop service", "UNIT...", 1, VERB_ANY_NUMBER, VERB_OPTION_VM, false,
-                        "Stop units in VMs, and wait until they are dead", SERVICE_HELP, verb_stop_service },
+        { "stop service", "UNIT...", 1, VERB_ANY_NUMBER, VERB_OPTION_VM | VERB_OPTION_NO_BLOCK, false,
+                        "Stop units in VMs, and wait until they are dead", SERVICE_HELP NO_BLOCK_HELP,
+                        verb_stop_service },
+        { "pause vm", "VM...", 1, VERB_ANY_NUMBER, 0, false, "Freeze VMs", NULL, verb_pause_vm },
+        { "resume vm", "VM...", 1, VERB_ANY_NUMBER, 0, false, "Let frozen VMs run on", NULL,
+                        verb_resume_vm },
+        { "pause app", "APP...", 1, VERB_ANY_NUMBER, VERB_OPTION_VM, false, "Freeze applications", APP_HELP,
+                        verb_app },
+        { "resume app", "APP...", 1, VERB_ANY_NUMBER, VERB_OPTION_VM, false,
+                        "Let frozen applications run on", APP_HELP, verb_app },
+        { "pause", "APP...", 1, VERB_ANY_NUMBER, VERB_OPTION_VM, false, "Freeze applications", APP_HELP,
+                        verb_app },
+        { "resume", "APP...", 1, VERB_ANY_NUMBER, VERB_OPTION_VM, false, "Let frozen applications run on",
+                        APP_HELP, verb_app },
+        MANAGE("restart", VERB_OPTION_NO_BLOCK, "Stop units in VMs, and start them again", NO_BLOCK_HELP),
+        MANAGE("try-restart", VERB_OPTION_NO_BLOCK, "Restart units in VMs that run", NO_BLOCK_HELP),
+        MANAGE("reload", VERB_OPTION_NO_BLOCK, "Have units in VMs read their configuration again",
+                        NO_BLOCK_HELP),
+        MANAGE("reset-failed", 0, "Forget that units in VMs have failed", ""),
+        MANAGE("kill", VERB_OPTION_KILL, "Send a signal to processes of units in VMs", KILL_HELP),
+        MANAGE("freeze", 0, "Keep the processes of units in VMs from running", ""),
+        MANAGE("thaw", 0, "Let frozen units in VMs run on", ""),
+        { "wait", "UNIT...", 1, VERB_ANY_NUMBER, VERB_OPTION_VM | VERB_OPTION_FOR, false,
+                        "Wait until units in VMs are in a state", SERVICE_HELP FOR_HELP, verb_wait },
         { "watch", "", 0, 0, VERB_OPTION_INITIAL | VERB_OPTION_LIMIT, false,
                         "Show changes as they happen, one a line",
                         "  --initial        Show first what is there already\n"
                         "  --limit=N        End after N changes (those of --initial do not count)\n",
                         verb_watch },
-        { "reboot", "", 0, 0, 0, false, "Reboot the host", NULL, verb_host },
-        { "poweroff", "", 0, 0, 0, false, "Switch the host off", NULL, verb_host },
-        { "suspend", "", 0, 0, 0, false, "Put the host to sleep", NULL, verb_host },
+        { "reboot", "", 0, 0, VERB_OPTION_NO_BLOCK, false, "Reboot the host", NO_BLOCK_HELP, verb_host },
+        { "poweroff", "", 0, 0, VERB_OPTION_NO_BLOCK, false, "Switch the host off", NO_BLOCK_HELP,
+                        verb_host },
+        { "suspend", "", 0, 0, VERB_OPTION_NO_BLOCK, false, "Put the host to sleep", NO_BLOCK_HELP,
+                        verb_host },
+        { "wakeup", "", 0, 0, 0, false, "Wake the host up", NULL, verb_host },
+        { "sysinfo", "", 0, 0, 0, false, "Show what the host is, and how it is secured", NULL,
+                        verb_sysinfo },
+        { "set-locale", "[KEY=]LOCALE...", 1, VERB_ANY_NUMBER, 0, false,
+                        "Set the language of the whole fleet",
+                        "KEY is LANG (default) or one of the LC_ names.\n", verb_set_locale },
+        { "set-timezone", "ZONE", 1, 1, 0, false, "Set the time zone of the whole fleet", NULL,
+                        verb_set_timezone },
+        { "notify-user", "VM...", 1, VERB_ANY_NUMBER, VERB_OPTION_NOTIFY, false,
+                        "Show a notification on the desktop in a VM", NOTIFY_HELP, verb_notify_user },
+        { "update query", "", 0, 0, 0, false, "Show the host's system generations", NULL, verb_update_list },
+        { "update list", "", 0, 0, 0, false, "Show the host's system generations", NULL, verb_update_list },
+        { "update cachix", "PIN", 1, 1, VERB_OPTION_CACHIX, false, "Update the host to a pin of a cache",
+                        "  --cache=CACHE        (default: ghaf-dev)\n"
+                        "  --token=TOKEN        (default: CACHIX_TOKEN of the environment)\n"
+                        "  --cachix-host=HOST\n",
+                        verb_update_cachix },
+        { "ctap", "OPERATION[+ARGUMENT]", 1, 1, 0, false,
+                        "Have the security key do something: payload on standard input", NULL, verb_ctap },
         { "unit start", "UNIT", 1, 1, 0, true, "Have an agent start a unit; one that runs is started again",
                         AGENT_HELP, verb_unit },
         { "unit stop", "UNIT", 1, 1, 0, true, "Have an agent stop a unit", AGENT_HELP, verb_unit },

@@ -15,6 +15,13 @@ enum verb_option {
         VERB_OPTION_BY_NAME = 1 << 2,
         VERB_OPTION_INITIAL = 1 << 3,
         VERB_OPTION_LIMIT = 1 << 4,
+        VERB_OPTION_STATE = 1 << 5,
+        VERB_OPTION_SORT = 1 << 6,
+        VERB_OPTION_FOR = 1 << 7,
+        VERB_OPTION_NO_BLOCK = 1 << 8,
+        VERB_OPTION_KILL = 1 << 9, /* --signal, --kill-whom */
+        VERB_OPTION_NOTIFY = 1 << 10,
+        VERB_OPTION_CACHIX = 1 << 11,
 };
 
 struct verb {
@@ -45,6 +52,20 @@ int verb_start_vm(struct session *session, const struct options *options);
 int verb_start_service(struct session *session, const struct options *options);
 int verb_stop_service(struct session *session, const struct options *options);
 int verb_watch(struct session *session, const struct options *options);
+int verb_app(struct session *session, const struct options *options);
+int verb_manage(struct session *session, const struct options *options);
+int verb_stop_vm(struct session *session, const struct options *options);
+int verb_pause_vm(struct session *session, const struct options *options);
+int verb_resume_vm(struct session *session, const struct options *options);
+int verb_list_units(struct session *session, const struct options *options);
+int verb_wait(struct session *session, const struct options *options);
+int verb_set_locale(struct session *session, const struct options *options);
+int verb_set_timezone(struct session *session, const struct options *options);
+int verb_notify_user(struct session *session, const struct options *options);
+int verb_update_list(struct session *session, const struct options *options);
+int verb_update_cachix(struct session *session, const struct options *options);
+int verb_ctap(struct session *session, const struct options *options);
+int verb_sysinfo(struct session *session, const struct options *options);
 int verb_host(struct session *session, const struct options *options);
 int verb_unit(struct session *session, const struct options *options);
 int verb_unit_monitor(struct session *session, const struct options *options);

@@ -108,6 +108,54 @@ class Fake:
 
         return handler
 
+    def StartApplication(self, request, context):
+        self._seen("StartApplication", request, context)
+        return pb.msg("admin.StartResponse")(registryId=f"{request.AppName}@0.service")
+
+    def _application(self, method):
+        def handler(request, context):
+            self._seen(method, request, context)
+            return pb.msg("admin.ApplicationResponse")(CmdStatus="Command successful.", AppStatus="Command successful.")
+
+        return handler
+
+    PauseApplication = property(lambda self: self._application("PauseApplication"))
+    ResumeApplication = property(lambda self: self._application("ResumeApplication"))
+    StopApplication = property(lambda self: self._application("StopApplication"))
+    Wakeup = property(lambda self: self._empty("Wakeup"))
+    SetLocale = property(lambda self: self._empty("SetLocale"))
+    SetTimezone = property(lambda self: self._empty("SetTimezone"))
+
+    def Sysinfo(self, request, context):
+        self._seen("Sysinfo", request, context)
+        return pb.msg("stats.SysinfoResponse")(GhafVersion="25.1", SecureBoot=False)
+
+    def NotifyUser(self, request, context):
+        self._seen("NotifyUser", request, context)
+        return pb.msg("notify.Status")(Status="Notification sent")
+
+    def Ctap(self, request, context):
+        self._seen("Ctap", request, context)
+        return pb.msg("ctap.CtapResponse")(Output=request.Payload[::-1])
+
+    def ListGenerations(self, request, context):
+        self._seen("ListGenerations", request, context)
+        generation = pb.msg("admin.Generation")(
+            Generation=7, NixosVersion="25.05", KernelVersion="6.12", StorePath="/nix/store/x", Current=True
+        )
+        return pb.msg("admin.ListGenerationsResponse")(List=[generation])
+
+    def SetGeneration(self, request, context):
+        self._seen("SetGeneration", request, context)
+        response = pb.msg("admin.SetGenerationResponse")
+        yield response(Output="fetching\033[31m\n")
+        if request.Cachix.Pin == "bad":
+            yield response(Error="no such pin", Finished=True)
+        else:
+            yield response(Output="done\n")
+            if request.Cachix.Pin != "cut":
+                yield response(Finished=True)
+
     Poweroff = property(lambda self: self._empty("Poweroff"))
     Reboot = property(lambda self: self._empty("Reboot"))
     Suspend = property(lambda self: self._empty("Suspend"))
@@ -131,6 +179,38 @@ class Fake:
 
     def change(self, **what):
         self.events.put(WatchItem(**what))
+
+
+Detail = pb.msg("systemd.UnitDetail")
+VERBS = pb.enum("systemd.UnitVerb")
+
+
+class FakeFleet:
+    """FleetService. A test puts the states of a watched unit into a queue."""
+
+    def __init__(self):
+        self.requests = []
+        self.states = queue.Queue()
+        self.detail = Detail(Status=STATUS, Result="exit-code", ExitCode=1, ExitStatus=3, SinceUsec=1_700_000_000_000_000, MainPid=7)
+
+    def ManageUnit(self, request, context):
+        self.requests.append(request)
+        return self.detail
+
+    def ListUnits(self, request, context):
+        self.requests.append(request)
+        return pb.msg("systemd.ListUnitsResponse")(Units=[self.detail])
+
+    def WatchUnit(self, request, context):
+        self.requests.append(request)
+        while context.is_active():
+            try:
+                state = self.states.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if state is None:
+                return
+            yield UnitStatus(Name=request.UnitName, ActiveState=state, SubState="sub", FreezerState="running")
 
 
 class FakeAgent:
@@ -199,8 +279,13 @@ def fake():
 
 
 @pytest.fixture
-def handlers(fake):
-    return (pb.handler("admin.AdminService", fake),)
+def fleet():
+    return FakeFleet()
+
+
+@pytest.fixture
+def handlers(fake, fleet):
+    return (pb.handler("admin.AdminService", fake), pb.handler("admin.FleetService", fleet))
 
 
 @pytest.fixture
@@ -289,6 +374,21 @@ WIRE = [
     (["reboot"], "Reboot", {}),
     (["poweroff"], "Poweroff", {}),
     (["suspend"], "Suspend", {}),
+    (["list"], "QueryList", {}),
+    (["start", "app", "firefox"], "StartApplication", {"AppName": "firefox"}),
+    (
+        ["start", "app", "--vm", "app-vm", "firefox", "--", "--new", "https://x"],
+        "StartApplication",
+        {"AppName": "firefox", "VmName": "app-vm", "Args": ["--new", "https://x"]},
+    ),
+    (["stop", "app", "firefox@0.service"], "StopApplication", {"AppName": "firefox@0.service"}),
+    (["pause", "firefox@"], "PauseApplication", {"AppName": "firefox@"}),
+    (["resume", "firefox@"], "ResumeApplication", {"AppName": "firefox@"}),
+    (["wakeup"], "Wakeup", {}),
+    (["sysinfo"], "Sysinfo", {}),
+    (["set-timezone", "Europe/Helsinki"], "SetTimezone", {"Timezone": "Europe/Helsinki"}),
+    (["update", "query"], "ListGenerations", {}),
+    (["update", "list"], "ListGenerations", {}),
 ]
 
 
@@ -301,6 +401,156 @@ def test_request(ctl, fake, called, arguments, method, fields):
     assert seen == method
     assert {field.name: value for field, value in request.ListFields()} == fields
     assert 50 < fake.remaining <= 60
+
+
+def test_words_for_applications(ctl, fake):
+    assert ctl("pause", "app", "a@", "b@", "--vm", "app-vm")[0] in (
+        "Paused a@ on app-vm.\nPaused b@ on app-vm.\n",
+        "Paused b@ on app-vm.\nPaused a@ on app-vm.\n",
+    )
+    assert ctl("start", "app", "a")[0] == "Started a.\n"
+    assert ctl("start", "app", "a", called="givc-cli")[0] == 'StartResponse { registry_id: "a@0.service" }\n'
+    assert ctl("pause", "a@", called="givc-cli")[0] == ""
+    assert "does not want 'x'" in ctl("stop", "app", "a", "--", "x", code=2)[1]
+    assert "wants APP" in ctl("start", "app", "--", "x", code=2)[1]
+
+
+def test_locale(ctl, fake):
+    ctl("set-locale", "de_DE.UTF-8", "LC_TIME=C")
+    [(_, request)] = fake.requests
+    assert [(a.key, a.value) for a in request.assignments] == [(0, "de_DE.UTF-8"), (12, "C")]
+    assert "LC_ names" in ctl("set-locale", "LC_WHAT=C", code=2)[1]
+    assert "no name of a locale" in ctl("set-locale", "LANG=../x", code=2)[1]
+    assert "no name of a time zone" in ctl("set-timezone", "../x", code=2)[1]
+    assert len(fake.requests) == 1
+
+
+def test_sysinfo(ctl):
+    assert ctl("sysinfo")[0] == "Ghaf Version: 25.1\nSecure Boot: disabled\nDisk Encryption: unknown\n"
+    assert json.loads(ctl("sysinfo", "--json")[0]) == {"ghaf_version": "25.1", "secure_boot": False, "disk_encrypted": None}
+
+
+def test_notify(ctl, fake):
+    out, _ = ctl("notify-user", "gui-vm", "--event", "E", "--title=T", "--urgency=Critical", "--icon=I", "--message=M")
+    assert out == "gui-vm: Notification sent\n"
+    [(_, request)] = fake.requests
+    sent = request.Notification
+    assert request.VmName == "gui-vm"
+    assert (sent.Event, sent.Title, sent.Urgency, sent.Icon, sent.Message) == (f"[{socket.gethostname()}] E", "T", 2, "I", "M")
+    assert ctl("notify-user", "gui-vm", "--urgency=what", called="givc-cli")[0] == 'Status { status: "Notification sent" }\n'
+    assert fake.requests[-1][1].Notification.Urgency == 1
+    assert "--urgency" in ctl("notify-user", "gui-vm", "--urgency=what", code=2)[1]
+
+
+def test_update(ctl, fake):
+    out, _ = ctl("update", "list")
+    assert out.splitlines()[1].split() == ["7", "yes", "25.05", "6.12", "-", "/nix/store/x"]
+    assert json.loads(ctl("update", "query", "--json")[0])[0]["generation"] == 7
+    assert ctl("update", "cachix", "pin", env={"CACHIX_TOKEN": "secret"})[0] == "fetching\\x1b[31m\ndone\n"
+    cachix = fake.requests[-1][1].Cachix
+    assert (cachix.Pin, cachix.Cache, cachix.Token, cachix.HasField("CachixHost")) == ("pin", "ghaf-dev", "secret", False)
+    ctl("update", "cachix", "--cache=c", "--token", "t", "--cachix-host", "h", "pin", env={"CACHIX_TOKEN": "secret"})
+    cachix = fake.requests[-1][1].Cachix
+    assert (cachix.Cache, cachix.Token, cachix.CachixHost) == ("c", "t", "h")
+    assert "no such pin" in ctl("update", "cachix", "bad", code=1)[1]
+    assert "without saying" in ctl("update", "cachix", "cut", code=1)[1]
+
+
+def test_ctap(ctl, fake, tmp_path):
+    payload = bytes(range(256)) * 30
+    (tmp_path / "payload").write_bytes(payload)
+    with open(tmp_path / "payload", "rb") as file:
+        process = ctl.start("ctap", "u2f.Register+gui+vm", stdin=file, text=False)
+        out, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0 and out == payload[::-1]
+    [(_, request)] = fake.requests
+    assert (request.Req, list(request.Args), request.Payload) == ("u2f.Register", ["gui+vm"], payload)
+
+
+@pytest.mark.parametrize("verb", ["restart", "try-restart", "reload", "reset-failed", "kill", "freeze", "thaw"])
+def test_manage(ctl, fleet, verb):
+    out, _ = ctl(verb, "a", "app-vm/b.socket", "--vm", "net-vm")
+    assert len(out.splitlines()) == 2
+    sent = {(r.VmName, r.Request.UnitName, r.Request.Verb, r.Request.NoBlock) for r in fleet.requests}
+    number = VERBS[verb.upper().replace("-", "_")]
+    assert sent == {("net-vm", "a.service", number, False), ("app-vm", "b.socket", number, False)}
+    detail = json.loads(ctl(verb, "a", "--vm=net-vm", "--json")[0])
+    assert (detail["result"], detail["exit_code"], detail["exit_status"], detail["main_pid"]) == ("exit-code", 1, 3, 7)
+
+
+def test_kill(ctl, fleet):
+    ctl("kill", "net-vm/a", "-sUSR1", "--kill-whom=main")
+    assert (fleet.requests[0].Request.Signal, fleet.requests[0].Request.Whom) == (signal.SIGUSR1, "main")
+    assert "no signal 'NO'" in ctl("kill", "net-vm/a", "-s", "NO", code=2)[1]
+    assert "--kill-whom" in ctl("kill", "net-vm/a", "--kill-whom=some", code=2)[1]
+    assert len(fleet.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments,vm,unit,verb,no_block",
+    [
+        (["start", "service", "net-vm/a", "--no-block"], "net-vm", "a.service", "START", True),
+        (["stop", "service", "net-vm/a", "--no-block"], "net-vm", "a.service", "STOP", True),
+        (["restart", "net-vm/a", "--no-block"], "net-vm", "a.service", "RESTART", True),
+        (["start", "vm", "app-vm", "--no-block"], "", "microvm@app-vm.service", "START", True),
+        (["stop", "vm", "app-vm"], "", "microvm@app-vm.service", "STOP", False),
+        (["pause", "vm", "app-vm"], "", "microvm@app-vm.service", "FREEZE", False),
+        (["resume", "vm", "app-vm"], "", "microvm@app-vm.service", "THAW", False),
+        (["reboot", "--no-block"], "", "reboot.target", "START", True),
+        (["poweroff", "--no-block"], "", "poweroff.target", "START", True),
+    ],
+    ids=lambda x: " ".join(x) if isinstance(x, list) else "",
+)
+def test_through_the_fleet(ctl, fake, fleet, arguments, vm, unit, verb, no_block):
+    ctl(*arguments)
+    [request] = fleet.requests
+    sent = request.Request
+    assert (request.VmName, sent.UnitName, sent.Verb, sent.NoBlock) == (vm, unit, VERBS[verb], no_block)
+    assert fake.requests == []
+
+
+def test_list_units(ctl):
+    out, _ = ctl("list-units", "net-vm")
+    row = out.splitlines()[1]
+    assert row.split()[:5] == ["demo.service", "net-vm", "loaded", "active", "running"] and "exit-code (exited, 3)" in row
+    assert json.loads(ctl("list-units", "net-vm", "--json")[0])["units"][0]["since"] == 1_700_000_000_000_000
+
+
+def test_wait(ctl, fleet):
+    with running(ctl.start("wait", "a", "--vm=net-vm", "--for=failed,inactive")) as process:
+        for state in ("activating", "active", "running"):
+            fleet.states.put(state)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        fleet.states.put("failed")
+        assert process.wait(TIMEOUT) == 0
+    assert (fleet.requests[0].VmName, fleet.requests[0].UnitName) == ("net-vm", "a.service")
+
+
+def test_wait_in_vain(ctl, fleet):
+    fleet.states.put("failed")
+    assert "DEADLINE" in ctl("wait", "net-vm/a", "--timeout=300ms", code=6)[1]
+    fleet.states.put(None)
+    fleet.states.put(None)  # the call above may take one before it knows that it has ended
+    assert "cannot wait for a.service on net-vm" in ctl("wait", "net-vm/a", code=5)[1]
+
+
+def test_fleet_that_is_not_offered(program, fake, certs):
+    with serving((pb.handler("admin.AdminService", fake),), certs / "admin-vm") as port:
+        _, err = Ctl(program, port, certs / "me")("restart", "net-vm/a", code=1)
+    assert "cannot restart a.service on net-vm: UNIMPLEMENTED" in err and "does not offer this" in err
+
+
+def test_list(ctl, fake):
+    fake.items.append(item("b.service", vm="app-vm", status="Paused", Online=False))
+    names = lambda *arguments: [line.split()[0] for line in ctl("list", *arguments)[0].splitlines()[1:]]  # noqa: E731
+    assert names() == ["b.service", "givc-net-vm.service", "demo.service"]
+    assert names("--sort=name") == ["b.service", "demo.service", "givc-net-vm.service"]
+    assert names("--vm", "app-vm") == ["b.service"]
+    assert names("--state=paused") == ["b.service"]
+    assert names("--state=online") == ["demo.service"]
+    assert "--sort" in ctl("list", "--sort=size", code=2)[1]
+    assert "--state" in ctl("list", "--state=good", code=2)[1]
 
 
 def test_list_as_json(ctl):

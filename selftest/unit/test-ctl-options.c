@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* givcctl's command lines: what is understood, what is refused and why, and what the environment adds. */
+#include "manage.h"
 #include "options.h"
 #include "text.h"
 #include "timespan.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 
 #define WORDS_MAX 16
 
@@ -54,6 +56,13 @@ static const struct {
         { "givcctl start service a.service --vm net-vm", "start service", 1 },
         { "givcctl --vm=net-vm start service a.service b.service", "start service", 2 },
         { "givcctl stop service a.service --vm net-vm", "stop service", 1 },
+        { "givcctl start app firefox --vm app-vm -- --private", "start app", 2 },
+        { "givcctl pause vm app-vm", "pause vm", 1 },
+        { "givc-cli pause firefox@0.service", "pause", 1 },
+        { "givcctl kill -sKILL net-vm/a", "kill", 1 },
+        { "givcctl kill -s 9 net-vm/a b", "kill", 2 },
+        { "givcctl wait a --vm net-vm --for active,failed", "wait", 1 },
+        { "givcctl update cachix pin --token=x", "update cachix", 1 },
         { "givcctl get-status net-vm a.service", "get-status", 2 },
         { "givcctl watch --initial --limit 3", "watch", 0 },
         { "givcctl reboot", "reboot", 0 },
@@ -82,13 +91,17 @@ static const struct {
         { "givcctl", "a verb is missing: one of query" },
         { "givcctl --json", "a verb is missing" },
         { "givcctl quary", "unknown verb 'quary'" },
-        { "givcctl start app foo",
-                        "unknown verb 'start app': known are query, query-list, get-status, start vm" },
+        { "givcctl start all foo",
+                        "unknown verb 'start all': known are query, query-list, list, get-status" },
+        { "givcctl start app", "'start app' wants APP..." },
+        { "givcctl kill", "'kill' wants UNIT..." },
         { "givcctl start", "unknown verb 'start'" },
         { "givcctl start vm", "'start vm' wants VM..." },
         { "givcctl get-status net-vm", "'get-status' wants VM UNIT" },
         { "givcctl get-status net-vm a.service c", "'get-status' does not want 'c'" },
         { "givcctl query foo", "'query' does not want 'foo'" },
+        { "givcctl restart a --signal 9", "'restart' does not know --signal" },
+        { "givcctl list -s 9", "'list' does not know --signal" },
         { "givcctl query --limit 3", "'query' does not know --limit" },
         { "givcctl watch --vm a", "'watch' does not know --vm" },
         { "givcctl reboot --initial", "'reboot' does not know --initial" },
@@ -190,6 +203,29 @@ Test(ctl_options, no_tls_words) {
                 cr_assert(options.no_tls, "%s", yes[i]);
                 clear();
         }
+}
+
+Test(ctl_options, what_follows_dashes) {
+        cr_assert_eq(parse("givcctl start app a b -- --vm -- c"), 0);
+        cr_assert_eq(options.n_arguments, 5);
+        cr_assert_eq(options.n_own, 2);
+        cr_assert_null(options.vm);
+        clear();
+        cr_assert_eq(parse("givcctl -- start app a"), 0);
+        cr_assert_eq(options.n_own, 0);
+        clear();
+        cr_assert_eq(parse("givcctl start app a"), 0);
+        cr_assert_eq(options.n_own, 1);
+}
+
+Test(ctl_options, signals) {
+        cr_assert_eq(manage_signal("KILL"), SIGKILL);
+        cr_assert_eq(manage_signal("sigterm"), SIGTERM);
+        cr_assert_eq(manage_signal("10"), 10);
+        cr_assert_lt(manage_signal("0"), 0);
+        cr_assert_lt(manage_signal("SIG"), 0);
+        cr_assert_lt(manage_signal("100"), 0);
+        cr_assert_lt(manage_signal(""), 0);
 }
 
 /* Help is given whatever else is wrong with the verb. */

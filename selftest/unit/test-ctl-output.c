@@ -126,6 +126,7 @@ Test(ctl_output, table) {
         const char *at, *table;
 
         set_online(&agent, true, 1);
+        output_sort(items, ELEMENTSOF(items), OUTPUT_BY_VM);
         cr_assert_eq(output_table(file, items, ELEMENTSOF(items)), 0);
         table = at = printed();
         for (size_t i = 0; i < ELEMENTSOF(order); i++) {
