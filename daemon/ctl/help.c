@@ -15,7 +15,7 @@ static const char verbs_help[] =
                 "  update query|list|cachix PIN    The host's system generations\n"
                 "  set-locale LOCALE..., set-timezone ZONE         Of the whole fleet\n"
                 "  notify-user VM..., ctap OPERATION[+ARGUMENT]\n"
-                "  unit VERB UNIT                  Ask an agent itself: status, monitor, start, ...\n";
+                "  unit VERB UNIT                  Ask an agent itself: status, monitor, ...\n";
 
 static const char options_help[] =
                 "  --addr=ADDR --port=PORT   Where the admin is: IP, host name, Unix path, @name\n"
