@@ -155,7 +155,7 @@ static int on_slice(sd_event_source *source, void *userdata) {
                 r = read_next(scan);
         while (r == 0 && now_usec(CLOCK_MONOTONIC) < end);
         if (r != 0)
-                finish(scan, r);
+                finish(scan, MIN(r, 0));
         return 0;
 }
 

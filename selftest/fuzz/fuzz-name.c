@@ -2,7 +2,14 @@
 /* Names that peers send, and what of theirs we show. */
 #include "fuzz.h"
 
+#include "locale-name.h"
 #include "text.h"
+
+/* What names a locale or a time zone is safe in a file of KEY=value, and below a directory. */
+static void check_path(const char *name) {
+        must(strlen(name) > 0 && strlen(name) <= TIMEZONE_NAME_MAX && name[0] != '/', "a name has a length");
+        must(!strstr(name, "..") && !strpbrk(name, "=\n \"'\\$"), "a name is plain");
+}
 
 /* What is a name is safe in a path, a log line and a D-Bus message. */
 static void check_name(const char *name) {
@@ -19,6 +26,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 check_name(text);
         if (text_is_host_name(text))
                 check_name(text);
+        if (locale_name_is_valid(text))
+                check_path(text);
+        if (timezone_name_is_valid(text))
+                check_path(text);
         if (text_to_uint(text, 65535, &number) == 0)
                 must(number <= 65535, "a number keeps its bound");
 

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Locale and time zone of the fleet, in their files. */
+#include "settings.h"
+
+#include "log.h"
+#include "text.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+static char directory[] = "/tmp/test-settings-XXXXXX";
+
+static const char *place(const char *name) {
+        static char text[256];
+
+        snprintf(text, sizeof(text), "%s/%s", directory, name);
+        return text;
+}
+
+static void set_up(void) {
+        log_set_max_level(LOG_CRIT);
+        cr_assert_not_null(mkdtemp(directory));
+}
+
+static void tear_down(void) {
+        (void) unlink(place(SETTINGS_LOCALE_FILE));
+        (void) unlink(place(SETTINGS_TIMEZONE_FILE));
+        cr_assert_eq(rmdir(directory), 0, "nothing else is left behind");
+}
+
+TestSuite(settings, .init = set_up, .fini = tear_down);
+
+static void write_file(const char *name, const char *text) {
+        FILE *file = fopen(place(name), "w");
+
+        cr_assert_not_null(file);
+        cr_assert_geq(fputs(text, file), 0);
+        cr_assert_eq(fclose(file), 0);
+}
+
+static void expect_file(const char *name, const char *text) {
+        struct stat st;
+        char *found;
+
+        cr_assert_eq(text_read_file(place(name), 4096, &found, NULL), 0);
+        cr_assert_str_eq(found, text);
+        cr_assert_eq(stat(place(name), &st), 0);
+        cr_assert_eq(st.st_mode & 0777, 0644, "everybody may read it");
+        free(found);
+}
+
+static int set_locale(struct settings *settings, Locale__LocaleMacroKey key, const char *value) {
+        Locale__LocaleAssignment assignment = LOCALE__LOCALE_ASSIGNMENT__INIT, *list[] = { &assignment };
+        Admin__LocaleRequest request = ADMIN__LOCALE_REQUEST__INIT;
+
+        assignment.key = key;
+        assignment.value = (char *) value;
+        request.assignments = list;
+        request.n_assignments = 1;
+        cr_assert_null(settings_check_locale(&request));
+        return settings_set_locale(settings, &request);
+}
+
+Test(settings, nothing_is_set_at_first) {
+        struct settings *settings;
+
+        cr_assert_eq(settings_new(&settings, directory), 0);
+        cr_assert_eq(settings_has(settings, SETTING_LOCALE),
+                        access("/etc/" SETTINGS_LOCALE_FILE, F_OK) == 0);
+        cr_assert_eq(settings_has(settings, SETTING_TIMEZONE),
+                        access("/etc/" SETTINGS_TIMEZONE_FILE, F_OK) == 0);
+        settings_free(settings);
+}
+
+Test(settings, they_last) {
+        Admin__TimezoneRequest timezone = ADMIN__TIMEZONE_REQUEST__INIT;
+        struct settings *settings;
+        char list[64];
+        mode_t mask;
+
+        mask = umask(0077);
+        write_file(SETTINGS_LOCALE_FILE, "");
+        write_file(SETTINGS_TIMEZONE_FILE, "");
+        snprintf(list, sizeof(list), "%s:/nowhere", directory);
+        cr_assert_eq(settings_new(&settings, list), 0);
+        cr_assert(!settings_has(settings, SETTING_LOCALE) && !settings_has(settings, SETTING_TIMEZONE));
+        cr_assert_eq(set_locale(settings, LOCALE__LOCALE_MACRO_KEY__LANG, "de_DE.UTF-8"), 0);
+        cr_assert_eq(set_locale(settings, LOCALE__LOCALE_MACRO_KEY__LC_ALL, "C"), 0);
+        expect_file(SETTINGS_LOCALE_FILE, "LANG=de_DE.UTF-8\nLC_ALL=C\n");
+        timezone.timezone = (char *) "Europe/Helsinki";
+        cr_assert_eq(settings_set_timezone(settings, &timezone), 0);
+        expect_file(SETTINGS_TIMEZONE_FILE, "Europe/Helsinki\n");
+        settings_free(settings);
+
+        cr_assert_eq(settings_new(&settings, directory), 0);
+        cr_assert(settings_has(settings, SETTING_LOCALE) && settings_has(settings, SETTING_TIMEZONE));
+        cr_assert_eq(set_locale(settings, LOCALE__LOCALE_MACRO_KEY__LC_TIME, "en_GB"), 0);
+        expect_file(SETTINGS_LOCALE_FILE, "LANG=de_DE.UTF-8\nLC_TIME=en_GB\n");
+        settings_free(settings);
+        umask(mask);
+}
+
+Test(settings, what_somebody_wrote_by_hand) {
+        struct settings *settings;
+
+        write_file(SETTINGS_LOCALE_FILE,
+                        "# ours\n\nLANG=fi_FI.UTF-8\nLC_TIME\nLC_TIME=\nLC_FOO=C\nLC_NAME=a b\nLC_PAPER=C");
+        write_file(SETTINGS_TIMEZONE_FILE, "Asia/Tokyo \n# far\n");
+        cr_assert_eq(settings_new(&settings, directory), 0);
+        cr_assert(settings_has(settings, SETTING_TIMEZONE));
+        cr_assert_eq(set_locale(settings, LOCALE__LOCALE_MACRO_KEY__LC_ALL, "C"), 0);
+        expect_file(SETTINGS_LOCALE_FILE, "LANG=fi_FI.UTF-8\nLC_PAPER=C\nLC_ALL=C\n");
+        settings_free(settings);
+}
+
+Test(settings, nonsense_counts_as_not_set) {
+        struct settings *settings;
+
+        write_file(SETTINGS_LOCALE_FILE, "=\n==\nLANG\x01=C\n");
+        write_file(SETTINGS_TIMEZONE_FILE, "../../etc/passwd\n");
+        cr_assert_eq(settings_new(&settings, directory), 0);
+        cr_assert(!settings_has(settings, SETTING_LOCALE) && !settings_has(settings, SETTING_TIMEZONE));
+        settings_free(settings);
+}
+
+Test(settings, what_cannot_be_stored_is_not_set) {
+        struct settings *settings;
+
+        write_file(SETTINGS_LOCALE_FILE, "LANG=C\n");
+        write_file(SETTINGS_TIMEZONE_FILE, "");
+        cr_assert_eq(settings_new(&settings, directory), 0);
+        /* In the way of the new file, whoever we are. */
+        cr_assert_eq(mkdir(place("." SETTINGS_LOCALE_FILE ".new"), 0755), 0);
+        cr_assert_eq(set_locale(settings, LOCALE__LOCALE_MACRO_KEY__LANG, "POSIX"), -EISDIR);
+        cr_assert_eq(rmdir(place("." SETTINGS_LOCALE_FILE ".new")), 0);
+        expect_file(SETTINGS_LOCALE_FILE, "LANG=C\n");
+        settings_free(settings);
+}
+
+Test(settings, requests_that_make_no_sense) {
+        Locale__LocaleAssignment a = LOCALE__LOCALE_ASSIGNMENT__INIT, b = a, *list[] = { &a, &b };
+        Admin__TimezoneRequest timezone = ADMIN__TIMEZONE_REQUEST__INIT;
+        Admin__LocaleRequest request = ADMIN__LOCALE_REQUEST__INIT;
+
+        cr_assert_not_null(settings_check_locale(&request), "no assignment");
+        request.assignments = list;
+        request.n_assignments = 2;
+        a.value = b.value = (char *) "C";
+        cr_assert_not_null(settings_check_locale(&request), "LANG twice");
+        b.key = (Locale__LocaleMacroKey) 14;
+        cr_assert_not_null(settings_check_locale(&request), "an unknown key");
+        b.key = (Locale__LocaleMacroKey) -1;
+        cr_assert_not_null(settings_check_locale(&request), "another one");
+        b.key = LOCALE__LOCALE_MACRO_KEY__LC_ALL;
+        cr_assert_null(settings_check_locale(&request));
+        b.value = (char *) "";
+        cr_assert_not_null(settings_check_locale(&request), "an empty value");
+        cr_assert_not_null(settings_check_timezone(&timezone), "no time zone");
+}
