@@ -5,7 +5,7 @@
 
 static const char verbs_help[] =
                 "  query, query-list, list         What there is (list --help: filters)\n"
-                "  list-units VM..., get-status VM UNIT            State of units\n"
+                "  list-units VM..., get-status VM UNIT, get-stats VM, is-online VM\n"
                 "  start|stop|pause|resume app APP...|vm VM...     Applications and VMs (--vm=)\n"
                 "  start|stop service UNIT...      Units in VMs (--vm=VM, or VM/UNIT)\n"
                 "  restart, try-restart, reload, reset-failed, kill, freeze, thaw UNIT...\n"

@@ -50,6 +50,8 @@ static const struct option table[] = {
         { "no-block", 0, OPTION_FLAG, TO(no_block), VERB_OPTION_NO_BLOCK },
         { "signal", 's', OPTION_TEXT, TO(signal), VERB_OPTION_KILL },
         { "kill-whom", 0, OPTION_TEXT, TO(whom), VERB_OPTION_KILL },
+        { "wait", 0, OPTION_FLAG, TO(wait), VERB_OPTION_ONLINE },
+        { "monitor", 0, OPTION_FLAG, TO(monitor), VERB_OPTION_ONLINE },
         { "title", 0, OPTION_TEXT, TO(title), VERB_OPTION_NOTIFY },
         { "event", 0, OPTION_TEXT, TO(event), VERB_OPTION_NOTIFY },
         { "urgency", 0, OPTION_TEXT, TO(urgency), VERB_OPTION_NOTIFY },

@@ -25,7 +25,7 @@ struct options {
         const char *by_type, *by_name;
         const char *state; /* of what is listed, or waited for */
         const char *sort;
-        bool initial, no_block;
+        bool initial, no_block, wait, monitor;
         uint64_t limit;
         const char *signal, *whom;
         const char *title, *event, *urgency, *icon, *message;

@@ -99,6 +99,12 @@ const struct verb verbs[] = {
                         verb_host },
         { "suspend", "", 0, 0, VERB_OPTION_NO_BLOCK, false, "Put the host to sleep", NO_BLOCK_HELP,
                         verb_host },
+        { "is-online", "VM", 1, 1, VERB_OPTION_ONLINE, false, "Show whether a VM's agent answers",
+                        "  --wait           Wait until it does\n"
+                        "  --monitor        Show each change until interrupted\n"
+                        "Exit status 0: it is online; 1: it is not.\n",
+                        verb_is_online },
+        { "get-stats", "VM...", 1, VERB_ANY_NUMBER, 0, false, "Show the load of VMs", NULL, verb_get_stats },
         { "wakeup", "", 0, 0, 0, false, "Wake the host up", NULL, verb_host },
         { "sysinfo", "", 0, 0, 0, false, "Show what the host is, and how it is secured", NULL,
                         verb_sysinfo },

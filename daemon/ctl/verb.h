@@ -22,6 +22,7 @@ enum verb_option {
         VERB_OPTION_KILL = 1 << 9, /* --signal, --kill-whom */
         VERB_OPTION_NOTIFY = 1 << 10,
         VERB_OPTION_CACHIX = 1 << 11,
+        VERB_OPTION_ONLINE = 1 << 12, /* --wait, --monitor */
 };
 
 struct verb {
@@ -64,6 +65,8 @@ int verb_set_timezone(struct session *session, const struct options *options);
 int verb_notify_user(struct session *session, const struct options *options);
 int verb_update_list(struct session *session, const struct options *options);
 int verb_update_cachix(struct session *session, const struct options *options);
+int verb_is_online(struct session *session, const struct options *options);
+int verb_get_stats(struct session *session, const struct options *options);
 int verb_ctap(struct session *session, const struct options *options);
 int verb_sysinfo(struct session *session, const struct options *options);
 int verb_host(struct session *session, const struct options *options);

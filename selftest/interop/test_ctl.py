@@ -130,6 +130,15 @@ class Fake:
         self._seen("Sysinfo", request, context)
         return pb.msg("stats.SysinfoResponse")(GhafVersion="25.1", SecureBoot=False)
 
+    def GetStats(self, request, context):
+        self._seen("GetStats", request, context)
+        process = pb.msg("stats.ProcessStat")(Name="bu\033sy", User=1.5, Sys=0.5, ResSetSize=10)
+        return pb.msg("stats.StatsResponse")(
+            Memory=pb.msg("stats.MemoryStats")(Total=1 << 30, Available=1 << 29),
+            Load=pb.msg("stats.LoadStats")(Load1Min=0.5),
+            Process=pb.msg("stats.ProcessStats")(Total=9, Running=2, CpuProcesses=[process]),
+        )
+
     def NotifyUser(self, request, context):
         self._seen("NotifyUser", request, context)
         return pb.msg("notify.Status")(Status="Notification sent")
@@ -533,6 +542,47 @@ def test_wait_in_vain(ctl, fleet):
     fleet.states.put(None)
     fleet.states.put(None)  # the call above may take one before it knows that it has ended
     assert "cannot wait for a.service on net-vm" in ctl("wait", "net-vm/a", code=5)[1]
+
+
+def test_stats(ctl, fake):
+    out, _ = ctl("get-stats", "net-vm")
+    assert "     Memory: 1024 MiB, 512 available" in out.splitlines()
+    assert "    Busiest: bu\\x1bsy (user 1.5, system 0.5)" in out.splitlines()
+    assert fake.requests[0][1].VmName == "net-vm"
+    stats = json.loads(ctl("get-stats", "net-vm", "--json")[0])
+    assert stats["memory"]["total"] == 1 << 30 and stats["process"]["running"] == 2 and stats["load"][0] == 0.5
+
+
+def test_is_online(ctl, fake):
+    assert ctl("is-online", "net-vm")[0] == "online\n"
+    assert ctl("is-online", "app-vm", code=1)[0] == "not registered\n"
+    fake.items = [item("givc-net-vm.service", kind="Mgr", Online=False)]
+    assert ctl("is-online", "net-vm", code=1)[0] == "offline\n"
+    assert json.loads(ctl("is-online", "net-vm", "--json", code=1)[0]) == {"vm": "net-vm", "online": False}
+    assert "DEADLINE" in ctl("is-online", "net-vm", "--wait", "--timeout=300ms", code=6)[1]
+
+
+def test_is_online_waits(ctl, fake):
+    fake.items = []
+    with running(ctl.start("is-online", "net-vm", "--wait")) as process:
+        assert fake.entered.wait(TIMEOUT)
+        fake.change(Added=item("givc-net-vm.service", kind="Mgr", Online=False))
+        fake.change(Updated=item("givc-net-vm.service", kind="Mgr", Online=True))
+        assert process.wait(TIMEOUT) == 0
+        assert process.stdout.read() == "online\n"
+
+
+def test_is_online_monitors(ctl, fake):
+    with running(ctl.start("is-online", "net-vm", "--monitor")) as process:
+        lines = Lines(process.stdout)
+        assert lines.next() == "online"
+        fake.change(Added=item("other.service"))
+        fake.change(Updated=item("givc-net-vm.service", kind="Mgr", Online=False))
+        assert lines.next() == "offline"
+        fake.change(Removed=item("givc-net-vm.service", kind="Mgr", Online=False))
+        assert lines.next() == "not registered"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(TIMEOUT) == 130
 
 
 def test_fleet_that_is_not_offered(program, fake, certs):

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* is-online: whether a VM's agent answers, until it does, or each time that this changes. */
+#include "admin.pb-c.h"
+#include "failure.h"
+#include "options.h"
+#include "output.h"
+#include "roster.h"
+#include "session.h"
+#include "text.h"
+#include "unit-name.h"
+
+struct look {
+        struct session *session;
+        const struct options *options;
+        struct roster roster;
+        const char *name; /* of the agent */
+        bool waits;
+        bool answered, online, registered; /* as was last shown */
+};
+
+static void look_clear(struct look *look) {
+        session_clear_calls(look->session);
+        roster_clear(&look->roster);
+}
+
+static void ignore(enum output_event event, const Admin__QueryListItem *item, void *userdata) {
+}
+
+static const Admin__QueryListItem *find_agent(const struct look *look) {
+        for (size_t i = 0; i < look->roster.n; i++)
+                if (streq(look->roster.items[i]->name, look->name))
+                        return look->roster.items[i];
+        return NULL;
+}
+
+static bool is_online(const Admin__QueryListItem *agent) {
+        return agent && (!agent->online_presence_case || agent->online);
+}
+
+static void print(const struct look *look) {
+        const char *vm = look->options->arguments[0];
+
+        if (look->options->json)
+                output_json(stdout, json_pack("{s:s,s:b}", "vm", vm, "online", look->online));
+        else
+                puts(look->online ? "online" : look->registered ? "offline" : "not registered");
+        session_flush(look->session);
+}
+
+static int keep(struct look *look, const Admin__WatchItem *item) {
+        switch (item->status_case) {
+        case ADMIN__WATCH_ITEM__STATUS_INITIAL:
+                return roster_replace(&look->roster, item->initial->list, item->initial->n_list, NULL, NULL);
+        case ADMIN__WATCH_ITEM__STATUS_ADDED:
+                return roster_apply(&look->roster, OUTPUT_ADDED, item->added, ignore, NULL);
+        case ADMIN__WATCH_ITEM__STATUS_UPDATED:
+                return roster_apply(&look->roster, OUTPUT_CHANGED, item->updated, ignore, NULL);
+        case ADMIN__WATCH_ITEM__STATUS_REMOVED:
+                return roster_apply(&look->roster, OUTPUT_REMOVED, item->removed, ignore, NULL);
+        default:
+                return 0; /* of a later contract */
+        }
+}
+
+/* Prints what is to be known of it; false: it is to go on. */
+static bool judge(struct look *look) {
+        const Admin__QueryListItem *agent = find_agent(look);
+        bool changed = !look->answered || look->online != is_online(agent) || look->registered != !!agent;
+
+        look->answered = true;
+        look->online = is_online(agent);
+        look->registered = agent;
+        if (look->options->monitor) {
+                if (changed)
+                        print(look);
+                return false;
+        }
+        if (!look->online && look->waits)
+                return false;
+        print(look);
+        return true;
+}
+
+static void on_told(struct session *session, const ProtobufCMessage *message, void *userdata) {
+        struct look *look = userdata;
+        int r = keep(look, (const Admin__WatchItem *) message);
+
+        if (r < 0)
+                session_end(session, fail_errno(r, "cannot keep the list of entries"));
+        else if (judge(look))
+                session_end(session, look->online ? EXIT_DONE : EXIT_FAILED);
+}
+
+static int on_done(struct session *session, const struct rpc_status *status,
+                const ProtobufCMessage *response, void *userdata) {
+        static const struct rpc_status ended = { .code = RPC_UNAVAILABLE,
+                .message = "the server has ended the watch" };
+
+        session_fail(session, "cannot watch the registry", status->code == RPC_OK ? &ended : status);
+        return EXIT_DONE;
+}
+
+static int look_run(struct look *look) {
+        const Admin__Empty message = ADMIN__EMPTY__INIT;
+        int r = session_call(look->session,
+                        &(struct session_request){
+                                        .service = &admin__admin_service__descriptor,
+                                        .method = "Watch",
+                                        .message = &message.base,
+                                        .what = "cannot watch the registry",
+                                        .done = on_done,
+                                        .told = on_told,
+                                        .userdata = look,
+                                        .unlimited = look->options->monitor,
+                        });
+
+        return r == EXIT_DONE ? session_run(look->session) : r;
+}
+
+int verb_is_online(struct session *session, const struct options *options) {
+        _cleanup_(freep) char *name = text_printf("givc-%s.service", options->arguments[0]);
+        _cleanup_(look_clear) struct look look = {
+                .session = session,
+                .options = options,
+                .name = name,
+                .waits = options->wait || options->monitor,
+        };
+        int r = vm_name_check(options->arguments[0]);
+
+        if (!name)
+                return fail_errno(-ENOMEM, options->arguments[0]);
+        session->watches_output = options->monitor;
+        return r == EXIT_DONE ? look_run(&look) : r;
+}
