@@ -25,9 +25,10 @@ struct options {
         const char *by_type, *by_name;
         const char *state; /* of what is listed, or waited for */
         const char *sort;
-        bool initial, no_block, wait, monitor;
-        uint64_t limit;
+        bool initial, no_block, wait, monitor, follow;
+        uint64_t limit, lines;
         const char *signal, *whom;
+        const char *unit, *priority, *since, *until;
         const char *title, *event, *urgency, *icon, *message;
         const char *cache, *token, *cachix_host;
 

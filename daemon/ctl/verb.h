@@ -23,6 +23,7 @@ enum verb_option {
         VERB_OPTION_NOTIFY = 1 << 10,
         VERB_OPTION_CACHIX = 1 << 11,
         VERB_OPTION_ONLINE = 1 << 12, /* --wait, --monitor */
+        VERB_OPTION_LOGS = 1 << 13,
 };
 
 struct verb {
@@ -67,6 +68,7 @@ int verb_update_list(struct session *session, const struct options *options);
 int verb_update_cachix(struct session *session, const struct options *options);
 int verb_is_online(struct session *session, const struct options *options);
 int verb_get_stats(struct session *session, const struct options *options);
+int verb_logs(struct session *session, const struct options *options);
 int verb_ctap(struct session *session, const struct options *options);
 int verb_sysinfo(struct session *session, const struct options *options);
 int verb_host(struct session *session, const struct options *options);

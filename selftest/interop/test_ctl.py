@@ -210,6 +210,10 @@ class FakeFleet:
         self.requests.append(request)
         return pb.msg("systemd.ListUnitsResponse")(Units=[self.detail])
 
+    def ReadLogs(self, request, context):
+        self.requests.append(request)
+        yield pb.msg("logs.LogEntry")(Cursor="c", RealtimeUsec=1_700_000_000_000_000, Priority=3, Identifier="demo", Pid=7, Message="bad\033[1m")
+
     def WatchUnit(self, request, context):
         self.requests.append(request)
         while context.is_active():
@@ -583,6 +587,20 @@ def test_is_online_monitors(ctl, fake):
         assert lines.next() == "not registered"
         process.send_signal(signal.SIGINT)
         assert process.wait(TIMEOUT) == 130
+
+
+def test_logs(ctl, fleet):
+    out, _ = ctl("logs", "--vm=net-vm", "-u", "demo", "-n20", "-p", "err", "--since=@5", "--until", "2026-01-02 03:04:05", env={"TZ": "UTC"})
+    assert out.endswith(" demo[7]: bad\\x1b[1m\n")
+    sent = fleet.requests[0].Request
+    assert fleet.requests[0].VmName == "net-vm"
+    assert (sent.UnitName, sent.Lines, sent.PriorityMax, sent.Follow) == ("demo.service", 20, 4, False)
+    assert (sent.SinceUsec, sent.UntilUsec) == (5_000_000, 1_767_323_045_000_000)
+    assert json.loads(ctl("logs", "--vm=net-vm", "--json", "-f")[0])["message"] == "bad\033[1m"
+    assert fleet.requests[1].Request.Follow
+    for wrong in (["-p", "8"], ["--since", "soon"], ["-u", "a b"], ["-n", "0"]):
+        ctl("logs", "--vm=net-vm", *wrong, code=2)
+    assert "--vm" in ctl("logs", code=2)[1]
 
 
 def test_fleet_that_is_not_offered(program, fake, certs):

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* logs: a VM's journal, as much of it as its agent lets out. */
+#include "admin.pb-c.h"
+#include "failure.h"
+#include "options.h"
+#include "output.h"
+#include "session.h"
+#include "text.h"
+#include "timespan.h"
+#include "unit-name.h"
+
+#include <inttypes.h>
+
+/* By number or by name; LogsRequest has the number plus one. */
+static int read_priority(const char *given, uint32_t *ret) {
+        static const char *const names[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info",
+                "debug" };
+        uint64_t number;
+
+        if (text_to_uint(given, ELEMENTSOF(names) - 1, &number) == 0) {
+                *ret = (uint32_t) number + 1;
+                return EXIT_DONE;
+        }
+        for (uint32_t i = 0; i < ELEMENTSOF(names); i++)
+                if (streq(given, names[i])) {
+                        *ret = i + 1;
+                        return EXIT_DONE;
+                }
+        return fail_usage("--priority: '%s' is neither a number from 0 to 7 nor one of emerg, alert, crit, "
+                          "err, warning, notice, info, debug",
+                        given);
+}
+
+/* "2026-01-02 03:04:05" in local time, "@1700000000", or a span of time ago: "1h". */
+static int read_time(const char *option, const char *given, uint64_t *ret) {
+        uint64_t now = now_usec(CLOCK_REALTIME), number;
+        struct tm tm = { .tm_isdst = -1 };
+        const char *end = strptime(given, "%Y-%m-%d %H:%M:%S", &tm);
+        time_t seconds = end && *end == '\0' ? mktime(&tm) : -1;
+
+        if (seconds > 0)
+                *ret = (uint64_t) seconds * USEC_PER_SEC;
+        else if (given[0] == '@' && text_to_uint(given + 1, UINT32_MAX, &number) == 0)
+                *ret = number * USEC_PER_SEC;
+        else if (timespan_parse(given, &number) == 0 && number < now)
+                *ret = now - number;
+        else
+                return fail_usage("--%s: '%s' is no time: write \"2026-01-02 03:04:05\", @SECONDS, or how "
+                                  "long ago it was: 1h",
+                                option, given);
+        return EXIT_DONE;
+}
+
+static int read_request(const struct options *options, Logs__LogsRequest *request, char **ret_unit) {
+        int r = EXIT_DONE;
+
+        logs__logs_request__init(request);
+        request->lines = (uint32_t) options->lines;
+        request->follow = options->follow;
+        if (options->unit)
+                r = unit_name_complete(options->unit, ret_unit);
+        if (r == EXIT_DONE && options->unit)
+                request->unitname = *ret_unit;
+        if (r == EXIT_DONE && options->priority)
+                r = read_priority(options->priority, &request->prioritymax);
+        if (r == EXIT_DONE && options->since)
+                r = read_time("since", options->since, &request->sinceusec);
+        if (r == EXIT_DONE && options->until)
+                r = read_time("until", options->until, &request->untilusec);
+        return r;
+}
+
+static int print_json(const Logs__LogEntry *entry) {
+        return output_json(stdout,
+                        json_pack("{s:o*,s:I,s:i,s:o*,s:o*,s:i,s:o*}", "cursor",
+                                        output_text_json(entry->cursor), "time",
+                                        (json_int_t) entry->realtimeusec, "priority", (int) entry->priority,
+                                        "unit", output_text_json(entry->unitname), "identifier",
+                                        output_text_json(entry->identifier), "pid", (int) entry->pid,
+                                        "message", output_text_json(entry->message)));
+}
+
+/* As journalctl does: errors in red. */
+static void print_line(const Logs__LogEntry *entry) {
+        bool is_error = entry->priority <= 3 && output_may_colour(stdout);
+        char date[OUTPUT_TIME];
+
+        printf("%s ", output_time(entry->realtimeusec, date));
+        output_text(stdout, entry->identifier);
+        if (entry->pid > 0)
+                printf("[%" PRIu32 "]", entry->pid);
+        fputs(is_error ? ": \033[31m" : ": ", stdout);
+        output_text(stdout, entry->message);
+        fputs(is_error ? "\033[0m\n" : "\n", stdout);
+}
+
+static void on_told(struct session *session, const ProtobufCMessage *message, void *userdata) {
+        const Logs__LogEntry *entry = (const Logs__LogEntry *) message;
+        int r = 0;
+
+        if (session->output_gone)
+                return;
+        if (session->options->json)
+                r = print_json(entry);
+        else
+                print_line(entry);
+        if (r < 0)
+                session_end(session, fail_errno(r, "cannot print"));
+        else
+                session_flush(session);
+}
+
+int verb_logs(struct session *session, const struct options *options) {
+        Admin__ReadLogsRequest message = ADMIN__READ_LOGS_REQUEST__INIT;
+        _cleanup_(freep) char *unit = NULL, *what = NULL;
+        Logs__LogsRequest request;
+        int r;
+
+        if (!options->vm)
+                return fail_usage("the journal of which VM? Give --vm");
+        r = vm_name_check(options->vm);
+        if (r == EXIT_DONE)
+                r = read_request(options, &request, &unit);
+        if (r != EXIT_DONE)
+                return r;
+        what = text_printf("cannot read the journal of %s", options->vm);
+        if (!what)
+                return fail_errno(-ENOMEM, options->vm);
+        session->watches_output = true;
+        message.vmname = (char *) options->vm;
+        message.request = &request;
+        r = session_call(session,
+                        &(struct session_request){
+                                        .service = &admin__fleet_service__descriptor,
+                                        .method = "ReadLogs",
+                                        .message = &message.base,
+                                        .what = what,
+                                        .told = on_told,
+                                        .unlimited = options->follow,
+                        });
+        return r == EXIT_DONE ? session_run(session) : r;
+}
