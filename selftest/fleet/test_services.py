@@ -186,6 +186,17 @@ def test_who_was_off_is_told_when_it_registers_also_after_a_restart(fleet, peers
     fleet.wait_registered()
 
 
+def test_an_agent_that_comes_back_is_told_again(fleet, peers):
+    # Behind the back of timedated, which remembers what it set.
+    fleet.run('net-vm', ['systemctl', 'stop', 'systemd-timedated.service'], check=True)
+    fleet.run('net-vm', ['ln', '-sf', '/usr/share/zoneinfo/Etc/GMT+9', '/etc/localtime'], check=True)
+    journal = Journal(fleet, 'net-vm')
+    fleet.run('net-vm', ['systemctl', 'kill', '-s', 'KILL', 'givc-agent.service'], check=True)
+    journal.wait('the time zone is set')
+    assert timezone(fleet, 'net-vm') == timezone(fleet, 'gui-vm')
+    fleet.wait_registered()
+
+
 def test_a_frozen_machine_is_named_and_told_later(fleet, peers):
     journal = Journal(fleet, 'net-vm')
     fleet.run(HOST, ['systemctl', 'freeze', 'microvm@net-vm.service'], check=True)
@@ -199,6 +210,16 @@ def test_a_frozen_machine_is_named_and_told_later(fleet, peers):
     journal.wait('the time zone is set')
     assert timezone(fleet, 'net-vm') == 'Africa/Cairo'
     fleet.wait_registered()
+
+
+def test_givcctl_sets_and_asks(fleet):
+    fleet.givcctl('set-timezone', 'Europe/Berlin', check=True)
+    fleet.givcctl('set-locale', 'LANG=C.UTF-8', check=True)
+    assert [timezone(fleet, machine) for machine in fleet.names] == ['Europe/Berlin'] * len(fleet.names)
+    failed = fleet.givcctl('set-locale', 'LANG=english')
+    assert failed.returncode != 0 and 'de_DE' in failed.stderr
+    assert '25.09.1' in fleet.givcctl('sysinfo', check=True).stdout
+    assert fleet.givcctl('ctap', 'ctap.GetInfo+one', input='payload', check=True).stdout == 'arguments: one\npayload'
 
 
 # --- statistics
