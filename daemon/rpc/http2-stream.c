@@ -341,10 +341,11 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
                         http2_pong(h);
                 return 0;
         case NGHTTP2_GOAWAY:
-                if (!h->server && !h->goaway_told) {
-                        h->goaway_told = true;
+                if (h->goaway_told)
+                        return 0;
+                h->goaway_told = true;
+                if (!h->server)
                         h->config.ops->goaway(h, h->config.userdata);
-                }
                 return 0;
         case NGHTTP2_HEADERS:
                 if (stream)
