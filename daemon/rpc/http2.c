@@ -11,8 +11,9 @@
 /* Fewer, larger frames for bulk; see DATA_FRAME_MAX. */
 #define FRAME_MAX (64 * 1024)
 
-/* Reads in one wake-up before other connections get their turn. */
-#define READS_MAX 64
+/* Reads, and batches sent, in one wake-up before other connections get their turn. */
+#define READS_MAX   64
+#define BATCHES_MAX 4
 
 /* RFC 9113, 10.5: streams reset by the client, and frames that carry nothing, per ten seconds. */
 #define RESETS_MAX      500
@@ -85,17 +86,21 @@ static int write_bytes(struct http2 *h, const void *p, size_t n) {
 }
 
 int http2_gather(struct http2 *h, const void *p, size_t n) {
-        while (n > 0) {
-                size_t part = MIN(n, GATHER_BYTES - h->n_gathered);
+        const char *at = p, *end = at + n;
+
+        while (at < end) {
+                size_t part = MIN((size_t) (end - at), GATHER_BYTES - h->n_gathered);
+                /* What fills a record by itself is not copied. */
+                const char *record = part == GATHER_BYTES ? at : h->gather;
                 int r;
 
-                memcpy(h->gather + h->n_gathered, p, part);
+                if (record == h->gather)
+                        memcpy(h->gather + h->n_gathered, at, part);
+                at += part;
                 h->n_gathered += part;
-                p = (const char *) p + part;
-                n -= part;
                 if (h->n_gathered < GATHER_BYTES)
                         break;
-                r = write_bytes(h, h->gather, h->n_gathered);
+                r = write_bytes(h, record, GATHER_BYTES);
                 if (r < 0)
                         return r;
                 h->n_gathered = 0;
@@ -114,7 +119,8 @@ static ssize_t on_send(nghttp2_session *session _unused_, const uint8_t *data, s
         return http2_gather(h, data, n) < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : (ssize_t) n;
 }
 
-static int send_frames(struct http2 *h) {
+/* As much as the bytestream wants to hold. */
+static int send_batch(struct http2 *h) {
         char gather[GATHER_BYTES];
         int r;
 
@@ -127,6 +133,19 @@ static int send_frames(struct http2 *h) {
         if (r == 0 && !h->closed) {
                 r = bytestream_flush(h->bytes);
                 h->failed = h->failed || r < 0;
+        }
+        return r;
+}
+
+/* A socket that takes all gets more at once: to be woken up for each batch takes longer than to send a small
+ * one. */
+static int send_frames(struct http2 *h) {
+        int r = 0;
+
+        for (unsigned i = 0; i < BATCHES_MAX && r == 0; i++) {
+                r = send_batch(h);
+                if (h->closed || bytestream_pending(h->bytes) > 0 || !nghttp2_session_want_write(h->session))
+                        break;
         }
         return r;
 }

@@ -25,6 +25,9 @@
  */
 #define OUTPUT_BULK ((size_t) 4 * (TLS_RECORD_MAX + 256) + 1024)
 
+#define RECORD_HEADER 5
+#define LARGE_RECORD  (8 * 1024)
+
 /* The first byte of any TLS record: RFC 8446 section 5.1, ContentType. */
 enum {
         CONTENT_FIRST = 20,
@@ -95,14 +98,17 @@ static void look_at_first(struct tls_session *session, const void *p) {
 
 /*
  * wolfSSL asks for the five bytes of a record's header and then for its rest. What it asks for goes where it
- * wants it, and whatever else the socket has, into the scratch memory: one call instead of two a record.
+ * wants it, and whatever else the socket has, into the scratch memory: one call instead of two a record, or
+ * far fewer where records are small. Of large ones no more than the next one's header is taken along: to copy
+ * them from there costs more than the call.
  */
 static int on_receive(WOLFSSL *ssl, char *p, int n, void *userdata) {
         struct tls_session *session = userdata;
         struct tls_scratch *scratch = session->scratch;
         struct iovec iov[] = {
                 { .iov_base = p, .iov_len = (size_t) n },
-                { .iov_base = scratch->input, .iov_len = sizeof(scratch->input) },
+                { .iov_base = scratch->input,
+                  .iov_len = n < LARGE_RECORD ? sizeof(scratch->input) : RECORD_HEADER },
         };
         struct msghdr message = { .msg_iov = iov, .msg_iovlen = ELEMENTSOF(iov) };
         size_t taken;
@@ -136,7 +142,7 @@ static int on_receive(WOLFSSL *ssl, char *p, int n, void *userdata) {
 
         if (!session->begun)
                 look_at_first(session, p);
-        session->drained = (size_t) k < (size_t) n + sizeof(scratch->input);
+        session->drained = (size_t) k < (size_t) n + iov[1].iov_len;
         if (k <= n)
                 return (int) k;
         scratch->input_owner = session;
