@@ -299,6 +299,25 @@ def test_goaway_of_a_client(victim):
         assert connection.receive_response(1)[0]["grpc-status"] == "0"
 
 
+def test_who_says_goodbye_has_not_failed(plain_server):
+    """Not in the log: a client that leaves by GOAWAY, one that is still connected when the server drains, and one that
+    answers the server's GOAWAY with its own."""
+    with h2raw.connect(plain_server.address) as connection:
+        connection.send(h2raw.goaway(0, h2raw.NO_ERROR))
+        connection.receive_end()
+    with (
+        h2raw.connect(plain_server.address) as connection,
+        grpc.insecure_channel(f"ipv4:{plain_server.address}", transports.OPTIONS) as channel,
+    ):
+        assert pb.stub(channel, "echo.Echo").Unary(Request(payload=b"x"), timeout=TIMEOUT).payload == b"x"
+        plain_server.command("drain")
+        assert connection.receive_goaway() == h2raw.NO_ERROR
+        connection.send(h2raw.goaway(0, h2raw.NO_ERROR))
+        plain_server.expect("drained")
+    assert plain_server.stop() == 0
+    assert "failed" not in plain_server.log
+
+
 # What is HTTP/2, and not gRPC
 
 
