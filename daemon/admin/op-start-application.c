@@ -328,7 +328,7 @@ void op_start_application(struct rpc_call *call, const ProtobufCMessage *message
         }
         if (!start || !start->vm ||
                         sd_event_add_time(reactor_event(manager->reactor), &start->timer, CLOCK_MONOTONIC,
-                                        start->deadline_usec, 0, on_timer, start) < 0) {
+                                        start->deadline_usec, 10 * USEC_PER_MSEC, on_timer, start) < 0) {
                 answer_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
                 return;
         }

@@ -5,6 +5,8 @@
 #define INTERVAL_USEC (5 * USEC_PER_SEC)
 /* One answer: a stuck VM holds up nobody but itself, and is noticed. */
 #define DEADLINE_USEC (5 * USEC_PER_SEC)
+/* An agent that has just begun may not have reached its systemd yet. */
+#define RETRY_USEC (1 * USEC_PER_SEC)
 
 struct unit_poll {
         struct registry *registry;
@@ -13,6 +15,7 @@ struct unit_poll {
         struct rpc_client_call *call;
         char asked[REGISTRY_NAME_MAX + 1]; /* for whose state the call asks; "": it is known by now */
         sd_event_source *timer;
+        bool always; /* all of them, again and again */
         void (*heard)(bool answered, void *userdata);
         void *userdata;
 };
@@ -42,6 +45,27 @@ static void set_all_stale(struct registry_agent *agent, bool stale) {
                 unit->stale = stale;
 }
 
+/* To be asked for next. */
+static void set_stale(struct registry_entry *unit) {
+        if (unit != unit->agent->entry) {
+                list_remove(&unit->units);
+                list_append(unit->agent->units.next, &unit->units);
+        }
+        unit->stale = true;
+}
+
+/* The unit that was asked for, whose state was not told, will be asked for again; all of them are, anyway, of
+ * an agent that cannot push. */
+static void retry_later(struct unit_poll *poll) {
+        struct registry_entry *unit = registry_find_unit(poll->registry, poll->agent, poll->asked);
+
+        if (!unit || poll->always)
+                return;
+        set_stale(unit);
+        (void) sd_event_source_set_time_relative(poll->timer, RETRY_USEC);
+        (void) sd_event_source_set_enabled(poll->timer, SD_EVENT_ONESHOT);
+}
+
 /* What became of a unit that its agent does not know any more. */
 static void unit_is_unknown(struct unit_poll *poll, struct registry_entry *unit) {
         Systemd__UnitStatus gone = SYSTEMD__UNIT_STATUS__INIT;
@@ -62,9 +86,12 @@ static void answered(const struct rpc_status *status, const ProtobufCMessage *me
         struct registry_entry *unit;
 
         poll->call = NULL;
-        if (status->code == RPC_CANCELLED || status->code == RPC_UNAVAILABLE)
-                return; /* the connection is gone, which its owner hears as well */
+        if (status->code == RPC_CANCELLED || status->code == RPC_UNAVAILABLE) {
+                retry_later(poll); /* unless the connection is gone, which its owner hears as well */
+                return;
+        }
         if (status->code == RPC_DEADLINE_EXCEEDED) {
+                retry_later(poll);
                 poll->heard(false, poll->userdata);
                 return; /* the rest of the round would not fare better */
         }
@@ -101,6 +128,10 @@ void unit_poll_kick(struct unit_poll *poll) {
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         struct unit_poll *poll = userdata;
 
+        if (!poll->always) {
+                unit_poll_kick(poll);
+                return 0;
+        }
         (void) sd_event_source_set_time_relative(source, INTERVAL_USEC);
         (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         /* While a round is under way it goes on: an agent that is slow is not asked more, but less often. */
@@ -147,16 +178,24 @@ void unit_poll_set_channel(struct unit_poll *poll, struct rpc_channel *channel) 
         if (poll->call)
                 poll->call = rpc_client_cancel(poll->call);
         (void) sd_event_source_set_enabled(poll->timer, SD_EVENT_OFF);
+        poll->always = false;
         poll->channel = channel;
 }
 
 void unit_poll_start(struct unit_poll *poll) {
+        poll->always = true;
         (void) sd_event_source_set_time(poll->timer, 0);
         (void) sd_event_source_set_enabled(poll->timer, SD_EVENT_ONESHOT);
 }
 
 void unit_poll_forget(struct unit_poll *poll) {
+        struct registry_entry *unit, *next;
+
         set_all_stale(poll->agent, false);
+        LIST_FOREACH_SAFE(unit, next, &poll->agent->units, units)
+                if (unit->type.service == COMPONENT_APP)
+                        set_stale(unit);
+        unit_poll_kick(poll);
 }
 
 void unit_poll_forget_unit(struct unit_poll *poll, struct registry_entry *unit) {

@@ -23,7 +23,10 @@ void unit_poll_set_channel(struct unit_poll *poll, struct rpc_channel *channel);
 void unit_poll_start(struct unit_poll *poll);
 /* A unit may have become stale. */
 void unit_poll_kick(struct unit_poll *poll);
-/* All will be pushed: nothing is stale. */
+/*
+ * All will be pushed, so nothing is stale but applications: of one that has ended while nobody listened,
+ * nothing is pushed, so these are asked for once.
+ */
 void unit_poll_forget(struct unit_poll *poll);
 /* This unit's state was pushed: an answer that is under way may be older. */
 void unit_poll_forget_unit(struct unit_poll *poll, struct registry_entry *unit);

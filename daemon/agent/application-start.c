@@ -150,7 +150,7 @@ static void wait_for_hand_over(struct application_start *start) {
         int r;
 
         r = sd_event_add_time_relative(reactor_event(start->manager->reactor), &start->hand_over,
-                        CLOCK_MONOTONIC, HAND_OVER_USEC, 0, on_hand_over, start);
+                        CLOCK_MONOTONIC, HAND_OVER_USEC, 10 * USEC_PER_MSEC, on_hand_over, start);
         if (r < 0)
                 fail(start, RPC_RESOURCE_EXHAUSTED, "out of memory");
 }

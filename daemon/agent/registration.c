@@ -18,6 +18,12 @@
 /* Calls at once: enough to fill one round trip, little enough not to look like a flood. */
 #define CALLS_MAX 16
 
+/*
+ * Who is registered is called at once, and is to reach its systemd by then. Where there is none to be
+ * reached, the agent is registered nevertheless, after so long.
+ */
+#define PATIENCE_USEC (2 * USEC_PER_SEC)
+
 /* Tried again after this, doubled with each failure. */
 #define RETRY_MIN_USEC (1 * USEC_PER_SEC)
 #define RETRY_MAX_USEC (30 * USEC_PER_SEC)
@@ -48,7 +54,8 @@ struct registration {
         struct list entries; /* struct entry, one for each unit that has a type */
         struct entry *own;   /* of the agent itself: the first of them */
         size_t n_entries, n_calls, n_done;
-        bool told; /* that all are done, since the connection came */
+        uint64_t patience_usec; /* CLOCK_MONOTONIC: until when systemd is waited for */
+        bool told;              /* that all are done, since the connection came */
         sd_event_source *retry;
         char *last_failure; /* the cause that was logged last: of not registering, */
         char *last_reason;  /* and of not connecting */
@@ -261,10 +268,10 @@ static int entry_call(struct entry *entry, const struct unit_state *state) {
 
 /* --- all of them --- */
 
-/* The agent does not wait for systemd to say what it knows itself: that it runs. */
+/* The agent knows of itself that it runs: systemd need not say so, if it does not. */
 static bool is_known(const struct entry *entry, const struct unit_state **ret) {
         *ret = units_get(entry->registration->manager->units, entry->unit->target);
-        return *ret || entry->unit->own;
+        return *ret || (entry->unit->own && now_usec(CLOCK_MONOTONIC) >= entry->registration->patience_usec);
 }
 
 /* Of those that failed, the time of the next; USEC_INFINITY: none. Those whose time has come are wanted
@@ -311,8 +318,13 @@ static void pump(struct registration *registration) {
                         break;
                 if (entry != registration->own && registration->own->state != ENTRY_DONE)
                         break;
-                if (entry->state != ENTRY_WANTED || !is_known(entry, &state))
+                if (entry->state != ENTRY_WANTED)
                         continue;
+                if (!is_known(entry, &state)) {
+                        if (entry->unit->own)
+                                next = MIN(next, registration->patience_usec);
+                        continue;
+                }
                 r = entry_call(entry, state);
                 if (r < 0) {
                         entry_failed(entry, RPC_RESOURCE_EXHAUSTED, strerror(-r));
@@ -387,6 +399,7 @@ int registration_new(struct registration **ret, struct manager *manager) {
         if (!registration)
                 return -ENOMEM;
         registration->manager = manager;
+        registration->patience_usec = usec_add(now_usec(CLOCK_MONOTONIC), PATIENCE_USEC);
         list_init(&registration->entries);
         r = make_entries(registration);
         if (r < 0)

@@ -279,6 +279,10 @@ class Agent:
             stub.RegisterService(request, timeout=TIMEOUT)
         return stub
 
+    def forget_calls(self):
+        with self.calls.mutex:
+            self.calls.queue.clear()
+
     def expect_call(self, method, unit):
         """Awaits that call, whatever came before."""
         while self.calls.get(timeout=TIMEOUT) != (method, unit):

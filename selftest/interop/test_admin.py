@@ -249,6 +249,7 @@ def test_an_agent_that_cannot_push_is_asked(fleet, admin):
         # Who waits for an application that ends hears of it, and it leaves as well.
         agent.set("portal@0.service", STARTING)
         request = RegistryRequest(Name="portal@0.service", Parent=agent.name, Type=10)
+        agent.forget_calls()
         admin.stub("net-vm").RegisterService(request, timeout=TIMEOUT)
         pending = admin.stub().StartService.future(service("portal@0.service", "net-vm"), timeout=TIMEOUT)
         watcher.expect("Added", "portal@0.service")
