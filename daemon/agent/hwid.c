@@ -10,7 +10,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#define ADDRESS_BYTES    6
 #define ADDRESS_TEXT_MAX sizeof("00:00:00:00:00:00")
 
 static void free_names(struct if_nameindex **names) {

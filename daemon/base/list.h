@@ -12,9 +12,6 @@ struct list {
         struct list *next, *previous;
 };
 
-#define LIST_INIT(name)                                                                                     \
-        { .next = &(name), .previous = &(name) }
-
 static inline void list_init(struct list *l) {
         l->next = l->previous = l;
 }

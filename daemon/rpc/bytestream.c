@@ -563,10 +563,6 @@ void bytestream_tell_empty(struct bytestream *stream) {
                 call_later(stream);
 }
 
-const struct rpc_address *bytestream_peer_address(const struct bytestream *stream) {
-        return &stream->peer;
-}
-
 const struct tls_identity *bytestream_peer_identity(const struct bytestream *stream) {
         return stream->session ? tls_session_identity(stream->session) : NULL;
 }

@@ -75,7 +75,6 @@ size_t bytestream_pending(const struct bytestream *stream);
 /* Tells writable() once, later, when nothing is pending. */
 void bytestream_tell_empty(struct bytestream *stream);
 
-/* The peer's address, and its certificate's identity: NULL without TLS or before ready(). */
-const struct rpc_address *bytestream_peer_address(const struct bytestream *stream);
+/* The identity in the peer's certificate: NULL without TLS or before ready(). */
 const struct tls_identity *bytestream_peer_identity(const struct bytestream *stream);
 int bytestream_fd(const struct bytestream *stream);

@@ -70,10 +70,6 @@ struct message_budget *http2_budget(struct http2 *h) {
         return &h->budget;
 }
 
-size_t http2_n_streams(const struct http2 *h) {
-        return h->n_streams;
-}
-
 size_t http2_out_bytes(const struct http2 *h) {
         return h->out_bytes;
 }

@@ -124,7 +124,6 @@ struct http2 *http2_free(struct http2 *h);
 
 struct bytestream *http2_bytestream(struct http2 *h);
 struct message_budget *http2_budget(struct http2 *h);
-size_t http2_n_streams(const struct http2 *h);
 /* Bytes queued on all streams together. */
 size_t http2_out_bytes(const struct http2 *h);
 
