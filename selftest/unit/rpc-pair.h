@@ -165,6 +165,12 @@ static void pair_turn(struct pair *pair) {
                 }                                                                                           \
         } while (0)
 
+/* A connection that stands: what comes next takes no time but its own. */
+static inline void pair_connect(struct pair *pair) {
+        rpc_channel_connect(pair->channel);
+        PAIR_UNTIL(pair, rpc_channel_get_state(pair->channel) == RPC_CHANNEL_READY);
+}
+
 /* Runs the loop until it has nothing more to do just now. */
 static inline void pair_settle(struct pair *pair) {
         int r;

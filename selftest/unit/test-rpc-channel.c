@@ -354,12 +354,15 @@ Test(channel, a_dead_socket_is_replaced_and_a_live_one_is_not) {
 /* Out of descriptors: the server waits a while instead of turning round and round, and comes back. In a
  * child. */
 static int be_out_of_descriptors(void) {
-        struct rlimit limit = { .rlim_cur = 64, .rlim_max = 64 };
+        struct rlimit limit;
         struct client client = {};
         uint64_t cpu_begin;
         struct pair pair;
         int fds[64], n = 0, client_fd;
 
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return 1;
+        limit.rlim_cur = 64;
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
                 return 1;
         pair_begin(&pair);
@@ -383,10 +386,13 @@ static int be_out_of_descriptors(void) {
         pair.check = reply_serving;
         pair_channel(&pair, (struct rpc_channel_config){});
         client_check(&client, &pair, NULL);
-        PAIR_UNTIL(&pair, client.done && pair.peers == 2);
+        /* Criterion's assertions are for the process that it knows. */
+        for (uint64_t end = now_usec(CLOCK_MONOTONIC) + PATIENCE; !client.done;)
+                if (now_usec(CLOCK_MONOTONIC) > end || sd_event_run(pair.event, PATIENCE) < 0)
+                        return 5;
         close(client_fd);
         pair_end(&pair);
-        return client.code == RPC_OK ? 0 : 5;
+        return client.code == RPC_OK ? 0 : 6;
 }
 
 Test(channel, a_server_without_descriptors_comes_back) {

@@ -164,8 +164,7 @@ Test(rpc_free, in_peer_connected) {
 
 /* A call that is given up, with others under way. */
 static void check_gone(void (*action)(struct pair *pair), bool by_deadline) {
-        struct rpc_client_options options = { .deadline_usec = now_usec(CLOCK_MONOTONIC) +
-                                100 * USEC_PER_MSEC };
+        struct rpc_client_options options = {};
         struct client clients[3] = {};
         struct pair pair;
 
@@ -174,6 +173,8 @@ static void check_gone(void (*action)(struct pair *pair), bool by_deadline) {
         pair.run = run_gone;
         pair_serve(&pair, NULL);
         pair_channel(&pair, (struct rpc_channel_config){ .once = true });
+        pair_connect(&pair);
+        options.deadline_usec = now_usec(CLOCK_MONOTONIC) + 300 * USEC_PER_MSEC;
         for (size_t i = 0; i < ELEMENTSOF(clients); i++)
                 client_open(&clients[i], &pair, &exec__exec__descriptor, "RunCommand",
                                 by_deadline ? &options : NULL);
