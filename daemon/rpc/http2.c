@@ -259,6 +259,9 @@ void http2_pong(struct http2 *h) {
         h->pings = 0;
         if (h->draining == HTTP2_DRAIN_NOTICE)
                 drain_last(h);
+        /* The timer waits for this answer: it need not wake us up to find that it has come. */
+        else if (h->draining == HTTP2_DRAIN_NONE && !h->reason && h->config.keepalive_usec > 0)
+                keepalive_in(h, h->config.keepalive_usec);
 }
 
 /*
