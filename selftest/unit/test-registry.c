@@ -301,3 +301,44 @@ Test(component, what_is_shown_of_a_state) {
         s.loadstate = (char *) "not-found";
         cr_assert_str_eq(component_state_text(component_state_from_wire(&s)), "PoweredOff");
 }
+
+static int reserve(const char *vm, const char *application, int first, struct registry_reservation *reservation) {
+        *reservation = (struct registry_reservation){};
+        list_init(&reservation->reservations);
+        return registry_reserve(registry, vm, application, first, reservation);
+}
+
+Test(registry, instances_get_the_lowest_number_that_nobody_has) {
+        struct registry_agent *app = put_agent("app-vm", 12), *other = put_agent("other-vm", 12);
+        struct registry_reservation first, second, third, elsewhere;
+
+        put_unit(app, "a@1.service", 14, "active", "running");
+        cr_assert_eq(reserve("app-vm", "a", 0, &first), 0);
+        cr_assert_str_eq(first.name, "a@0.service");
+        cr_assert_eq(reserve("app-vm", "a", 0, &second), 2);
+        cr_assert_eq(reserve("other-vm", "a", 0, &third), 3);
+        cr_assert_eq(reserve("app-vm", "a", 7, &elsewhere), 7);
+        registry_release(&elsewhere);
+
+        /* Whoever has not reserved it cannot have it meanwhile. */
+        cr_assert_eq(registry_put_unit(registry, other, "a@0.service", type_of(14), NULL, NULL), -EEXIST);
+        put_unit(app, "a@0.service", 14, "active", "running");
+        registry_release(&first);
+        registry_release(&second);
+        registry_release(&second);
+        registry_release(&third);
+        cr_assert_eq(reserve("app-vm", "a", 0, &first), 2);
+        registry_release(&first);
+        cr_assert_eq(reserve("app-vm", "b", 0, &first), 0);
+        registry_release(&first);
+}
+
+Test(registry, instances_whose_name_would_be_too_long) {
+        struct registry_reservation reservation;
+        char name[REGISTRY_NAME_MAX + 1];
+
+        memset(name, 'a', sizeof(name) - 1);
+        name[sizeof(name) - 1] = '\0';
+        cr_assert_eq(reserve("app-vm", name, 0, &reservation), -ENAMETOOLONG);
+        cr_assert_eq(reserve("app-vm", "a", REGISTRY_ENTRIES_MAX, &reservation), -ENOSPC);
+}
