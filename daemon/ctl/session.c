@@ -115,6 +115,10 @@ static int choose_tls(const struct options *options, struct tls_context **ret) {
         r = tls_context_new(ret, ca_cert, cert, key, &error);
         if (r < 0) {
                 complain("%s", error ?: strerror(-r));
+                if (r == -EACCES)
+                        fprintf(stderr,
+                                        "Be root, or name files that you may read: --cacert, --cert and "
+                                        "--key.\n");
                 return EXIT_USAGE;
         }
         return EXIT_DONE;

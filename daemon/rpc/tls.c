@@ -96,7 +96,7 @@ static int read_key(struct pem *pem, const char *path, char **ret_error) {
         if (!S_ISREG(st.st_mode))
                 return fail(ret_error, -EBADF, path, "is not a regular file");
         if (st.st_mode & (S_IRWXG | S_IRWXO))
-                return fail(ret_error, -EACCES, path,
+                return fail(ret_error, -EKEYREJECTED, path,
                                 "others than its owner may read or write this private key: chmod 0600 it, "
                                 "and replace the key "
                                 "if they should not have it");
