@@ -78,6 +78,23 @@ static int read_notifier(struct config_reader *reader, const struct config_secti
         return check(reader, &section, "socket", config->notifier.directory, is_absolute, ALLOWED_DIRECTORY);
 }
 
+static int read_logs(struct config_reader *reader, const struct config_section *capabilities,
+                struct config *config) {
+        static const char *const known[] = { "enable", "wholeJournal", NULL };
+        struct config_section section;
+        int r;
+
+        r = config_read_section(reader, capabilities, "logs", known, &section);
+        if (r < 0)
+                return r;
+        /* Who may restart a unit may know why. */
+        config->logs.enable = true;
+        r = config_read_bool(reader, &section, "enable", &config->logs.enable);
+        if (r < 0)
+                return r;
+        return config_read_bool(reader, &section, "wholeJournal", &config->logs.whole_journal);
+}
+
 int config_read_services(struct config_reader *reader, const struct config_section *capabilities,
                 struct config *config) {
         int r;
@@ -87,5 +104,7 @@ int config_read_services(struct config_reader *reader, const struct config_secti
                 r = read_hwid(reader, capabilities, config);
         if (r >= 0)
                 r = read_notifier(reader, capabilities, config);
+        if (r >= 0)
+                r = read_logs(reader, capabilities, config);
         return r < 0 ? r : 0;
 }

@@ -423,7 +423,7 @@ static int read_other_capabilities(struct config_reader *reader, const struct co
 static int read_capabilities(
                 struct config_reader *reader, const struct config_section *top, struct config *config) {
         static const char *const known[] = { "services", "vmServices", "applications", "exec", "wifi",
-                "ctap", "hwid", "notifier", "socketProxy", "eventProxy", "policy", NULL };
+                "ctap", "hwid", "notifier", "logs", "socketProxy", "eventProxy", "policy", NULL };
         struct config_section section;
         int r;
 

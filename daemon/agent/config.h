@@ -53,6 +53,10 @@ struct config {
                 bool enable;
                 char *directory; /* NULL unless enabled */
         } notifier;
+        struct {
+                bool enable;        /* of units that peers may see */
+                bool whole_journal; /* and everything else in it */
+        } logs;
         char *not_offered; /* "wifi, exec": what is enabled and this build has not; NULL: nothing */
         char **warnings;   /* for the log, each naming file and line; never NULL after config_load() */
 };

@@ -9,6 +9,7 @@
 #include "hwid.h"
 #include "locale-client.h"
 #include "log.h"
+#include "logs.h"
 #include "message-ids.h"
 #include "notify.h"
 #include "registration.h"
@@ -223,6 +224,8 @@ static int add_enabled_services(struct manager *manager) {
                 r = rpc_server_add_service(manager->server, &hwid_service, manager);
         if (r >= 0 && config->notifier.enable)
                 r = rpc_server_add_service(manager->server, &notify_service, manager);
+        if (r >= 0 && config->logs.enable)
+                r = rpc_server_add_service(manager->server, &logs_service, manager);
         return r;
 }
 
@@ -319,6 +322,8 @@ static const char *needs_restart(const struct config *now, const struct config *
                 return "capabilities.hwid.enable";
         if (now->notifier.enable != new->notifier.enable)
                 return "capabilities.notifier.enable";
+        if (now->logs.enable != new->logs.enable)
+                return "capabilities.logs.enable";
         return NULL;
 }
 
@@ -387,6 +392,7 @@ static int reload(struct manager *manager) {
         application_instances_check(manager);
         unit_watch_check(manager);
         unit_monitor_check(manager);
+        logs_check(manager);
         return same_admin ? 0 : replace_registration(manager);
 }
 
@@ -420,6 +426,7 @@ static void on_stop(struct reactor *reactor, void *userdata) {
         rpc_health_set(manager->health, false);
         unit_watch_stop(manager);
         unit_monitor_stop(manager);
+        logs_stop(manager);
         unit_calls_stop(manager);
         rpc_server_drain(manager->server, on_drained);
 }
@@ -486,6 +493,7 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
         list_init(&manager->watchers);
         list_init(&manager->monitors);
         list_init(&manager->executions);
+        list_init(&manager->log_streams);
         manager->config_path = strdup(config_path);
         if (!manager->config_path)
                 return -ENOMEM;

@@ -45,6 +45,7 @@ struct manager {
         struct list watchers;      /* unit-watch.c */
         struct list monitors;      /* unit-monitor.c */
         struct list executions;    /* exec.c */
+        struct list log_streams;   /* logs.c */
         unsigned n_settings;       /* locale-client.c: calls under way */
         struct peer_limit refusals;
 

@@ -263,6 +263,20 @@ Test(agent_config, services_are_off_until_they_are_enabled) {
         cr_assert_null(on.not_offered);
 }
 
+Test(agent_config, logs_of_units_are_shown_unless_switched_off) {
+        _cleanup_(config_clear) struct config config = CONFIG_NULL, off = CONFIG_NULL, whole = CONFIG_NULL;
+
+        load_variant(&config, "\"interface\": \"\"", "\"interface\": null");
+        cr_assert(config.logs.enable && !config.logs.whole_journal);
+        load_variant(&off, "\"wifi\"", "\"logs\": { \"enable\": false }, \"wifi\"");
+        cr_assert(!off.logs.enable && !off.logs.whole_journal);
+        load_variant(&whole, "\"wifi\"", "\"logs\": { \"wholejournal\": true }, \"wifi\"");
+        cr_assert(whole.logs.enable && whole.logs.whole_journal);
+        cr_assert_null(whole.warnings[0]);
+        check_error("\"wifi\"", "\"logs\": { \"enable\": 1 }, \"wifi\"",
+                        ":36: capabilities.logs.enable: is a number, must be true or false");
+}
+
 Test(agent_config, wrong_values_are_named_with_file_line_key_and_what_is_allowed) {
         static const struct {
                 const char *piece, *other, *expected;
