@@ -107,9 +107,14 @@ static void stop_lingering(struct http2_stream *stream) {
 }
 
 const char *http2_stream_header(const struct http2_stream *stream, const char *name) {
-        for (size_t i = stream->n_headers; i > 0; i--)
-                if (streq(stream->headers[i - 1].name, name))
-                        return stream->headers[i - 1].value;
+        size_t n_name = strlen(name);
+
+        for (size_t i = stream->n_headers; i > 0; i--) {
+                const struct http2_header *header = &stream->headers[i - 1];
+
+                if (header->n_name == n_name && memcmp(header->name, name, n_name) == 0)
+                        return header->value;
+        }
         return NULL;
 }
 
@@ -166,7 +171,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                 size_t n_name, const uint8_t *value, size_t n_value, uint8_t flags _unused_,
                 void *userdata) {
         struct http2_stream *stream = find_stream(session, frame->hd.stream_id);
-        struct http2_header header;
+        struct http2_header header = { .n_name = n_name };
 
         if (!stream)
                 return 0;

@@ -19,6 +19,7 @@ struct http2;
 
 struct http2_header {
         const char *name, *value;
+        size_t n_name;
 };
 
 /* Bytes on their way out; made by http2_chunk_new(), which leaves data[] to the caller to fill. */
