@@ -20,6 +20,7 @@ struct vm_start {
         struct rpc_client_call *pending;
         struct registry_observer observer;
         sd_event_source *timer; /* the next time to ask */
+        bool by_others;         /* it was on its way up before we asked for that */
 };
 
 static void vm_start_free(struct vm_start *start) {
@@ -134,8 +135,12 @@ static void on_seen(const struct rpc_status *status, const ProtobufCMessage *mes
                 end(start, RPC_FAILED_PRECONDITION, "%s is paused: resume it first", start->unit);
         else if (component_state_is_up(state))
                 end(start, RPC_OK, "%s", "");
-        else if (component_state_is_starting(state))
+        else if (component_state_is_starting(state)) {
+                start->by_others = true;
                 ask_at(start, usec_add(now_usec(CLOCK_MONOTONIC), ASK_AGAIN_USEC));
+        } else if (start->by_others)
+                end(start, RPC_FAILED_PRECONDITION, "%s was being started, but is %s/%s now", start->unit,
+                                unit->activestate, unit->substate);
         else
                 ask(start, "StartUnit", on_started);
 }
