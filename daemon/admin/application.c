@@ -52,12 +52,22 @@ static const char *result_word(const Systemd__UnitStatus *status) {
         return status->result[n] == '\0' && n <= RESULT_MAX_BYTES ? status->result : "";
 }
 
-void application_log_end(const struct registry_entry *entry) {
-        const struct run_result result = {
+static struct run_result end_result(const struct registry_entry *entry) {
+        return (struct run_result){
                 .result = result_word(entry->ended),
                 .exit_code = entry->ended->exitcode,
                 .exit_status = entry->ended->exitstatus,
         };
+}
+
+char *application_end_text(const struct registry_entry *entry) {
+        const struct run_result result = end_result(entry);
+
+        return run_result_text(&result);
+}
+
+void application_log_end(const struct registry_entry *entry) {
+        const struct run_result result = end_result(entry);
         bool failed = run_result_is_failure(&result) || streq(entry->ended->activestate, "failed");
         const struct log_fields fields = {
                 .message_id = failed ? GIVC_MESSAGE_APPLICATION_FAILED : GIVC_MESSAGE_APPLICATION_ENDED,
@@ -65,7 +75,7 @@ void application_log_end(const struct registry_entry *entry) {
                 .unit = entry->name,
                 .result = result.result,
         };
-        _cleanup_(freep) char *text = run_result_text(&result);
+        _cleanup_(freep) char *text = application_end_text(entry);
 
         log_event(failed ? LOG_WARNING : LOG_INFO, &fields, "Application %s in %s has %s: %s.", entry->name,
                         entry->agent->vm, failed ? "failed" : "ended", strempty(text));

@@ -20,5 +20,7 @@ bool application_is_meant(const char *unit, const char *name);
 /* The VM that a request names; NULL: none. */
 const char *application_vm(const Admin__ApplicationRequest *request);
 
-/* Of an application that leaves the registry as it has ended: one line in the journal. */
+/* Of an application that leaves the registry as it has ended: how it did. On the heap, or NULL (ENOMEM). */
+char *application_end_text(const struct registry_entry *entry);
+/* The same as a line in the journal. */
 void application_log_end(const struct registry_entry *entry);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "query.h"
 
+#include "application.h"
+
 /* The VM that an entry belongs to; a VM's unit, although the host's, belongs to the VM that it is. */
 static char *vm_name(const struct registry_entry *entry, struct arena *arena) {
         char name[REGISTRY_NAME_MAX + 1];
@@ -8,6 +10,16 @@ static char *vm_name(const struct registry_entry *entry, struct arena *arena) {
         if (entry->type.service == COMPONENT_VM && registry_vm_of_unit(entry->name, name) >= 0)
                 return arena_strdup(arena, name);
         return entry->agent->vm;
+}
+
+/* Of what has ended, "" of all else; NULL: ENOMEM. */
+static char *result(const struct registry_entry *entry, struct arena *arena) {
+        _cleanup_(freep) char *text = NULL;
+
+        if (!entry->ended)
+                return (char *) "";
+        text = application_end_text(entry);
+        return text ? arena_strdup(arena, text) : NULL;
 }
 
 int query_item(const struct registry_entry *entry, struct arena *arena, Admin__QueryListItem *item) {
@@ -29,7 +41,8 @@ int query_item(const struct registry_entry *entry, struct arena *arena, Admin__Q
         item->online_presence_case = ADMIN__QUERY_LIST_ITEM__ONLINE_PRESENCE_ONLINE;
         item->online = entry->agent->online;
         item->since = entry->agent->since_usec;
-        return 0;
+        item->result = result(entry, arena);
+        return item->result ? 0 : -ENOMEM;
 }
 
 struct filling {

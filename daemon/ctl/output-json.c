@@ -46,7 +46,10 @@ json_t *output_item_json(const Admin__QueryListItem *item, bool compatible) {
 
         if (!object || compatible)
                 return object;
-        if (json_object_set_new(object, "online", known ? json_boolean(item->online) : json_null()) < 0 ||
+        if ((!isempty(item->result) &&
+                            json_object_set_new(object, "result", output_text_json(item->result)) < 0) ||
+                        json_object_set_new(object, "online",
+                                        known ? json_boolean(item->online) : json_null()) < 0 ||
                         json_object_set_new(object, "since",
                                         known ? json_integer((json_int_t) item->since) : json_null()) < 0) {
                 json_decref(object);

@@ -61,6 +61,10 @@ int output_event(FILE *file, enum output_event event, const Admin__QueryListItem
         output_text(file, item->vmstatus);
         if (item->online_presence_case)
                 fputs(item->online ? "  online" : "  offline", file);
+        if (!isempty(item->result)) {
+                fputs("  ", file);
+                output_text(file, item->result);
+        }
         fputc('\n', file);
         return 0;
 }

@@ -58,7 +58,8 @@ void output_sort(Admin__QueryListItem **items, size_t n, enum output_order order
 int output_table(FILE *file, Admin__QueryListItem *const *items, size_t n);
 int output_list_json(FILE *file, Admin__QueryListItem *const *items, size_t n, bool compatible);
 
-/* One line: time (CLOCK_REALTIME, microseconds), event, name, VM, status, liveness. */
+/* One line: time (CLOCK_REALTIME, microseconds), event, name, VM, status, liveness, and how what has ended
+ * did. */
 int output_event(FILE *file, enum output_event event, const Admin__QueryListItem *item, uint64_t at_usec);
 /* One line: {"UnitRegistered"|"UnitStatusChanged"|"UnitShutdown": item}. */
 int output_event_json(

@@ -320,7 +320,7 @@ def test_an_end_is_told_at_once_with_its_result(apps, how, result, words, failed
     journals = apps.journal(VM), apps.journal('admin-vm')
     with apps.watch() as watch:
         apps.fleet.run(VM, 'echo >/run/act', check=True)
-        watch.until('Removed', name)
+        watch.until('Removed', name, Result=words)
     assert name not in apps.running()
     for journal, where in zip(journals, ('', f' in {VM}')):
         entry = journal.wait(f'Application {name}')

@@ -57,7 +57,7 @@ static const struct message_case messages[] = {
         { &admin__empty__descriptor, "admin.Empty", "" },
         { &admin__query_list_item__descriptor, "admin.QueryListItem",
                 "Name=1 string, Description=2 string, VmStatus=3 string, TrustLevel=4 string, VmType=5 string, "
-                "ServiceType=6 string, VmName=7? string, AgentName=8? string, Online=100? bool, Since=101 uint64" },
+                "ServiceType=6 string, VmName=7? string, AgentName=8? string, Online=100? bool, Since=101 uint64, Result=102 string" },
         { &admin__query_list_response__descriptor, "admin.QueryListResponse", "List=1[] admin.QueryListItem" },
         { &admin__watch_item__descriptor, "admin.WatchItem",
                 "Initial=1| admin.QueryListResponse, Added=2| admin.QueryListItem, Updated=3| admin.QueryListItem, "
