@@ -185,16 +185,17 @@ def test_a_vm_is_started_once_and_awaited(admin, host):
     stub.StartVM(request, timeout=TIMEOUT)
 
     # Who comes while it boots waits for it, and begins nothing anew.
-    host.set(VM_UNIT, STARTING)
-    watcher.expect("Updated", VM_UNIT, VmStatus="PoweredOff")
     for end, code in ((RUNNING, None), (FAILED, grpc.StatusCode.FAILED_PRECONDITION)):
         host.set(VM_UNIT, STARTING)
+        watcher.expect("Updated", VM_UNIT, VmStatus="PoweredOff")
         pending = stub.StartVM.future(request, timeout=TIMEOUT)
         host.expect_call("GetUnitStatus", VM_UNIT)
         host.expect_call("GetUnitStatus", VM_UNIT)
         host.set(VM_UNIT, end)
         error = pending.exception(TIMEOUT)
         assert (error and error.code()) == code
+        if end is RUNNING:  # an end that is heard of late would be taken for the next one's
+            watcher.expect("Updated", VM_UNIT, VmStatus="Running")
     assert host.moves == [("StartUnit", VM_UNIT)]
     assert refusal(stub.StartVM, StartVMRequest(VmName="other-vm"))[0] == "NOT_FOUND"
 
