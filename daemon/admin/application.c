@@ -75,8 +75,15 @@ void application_log_end(const struct registry_entry *entry) {
                 .unit = entry->name,
                 .result = result.result,
         };
-        _cleanup_(freep) char *text = application_end_text(entry);
+        _cleanup_(freep) char *text = NULL;
+        unsigned suppressed;
 
+        if (!ratelimit_pass(&entry->agent->ends, &suppressed))
+                return;
+        if (suppressed > 0)
+                log_notice("%u more ends of applications in %s were not logged.", suppressed,
+                                entry->agent->vm);
+        text = application_end_text(entry);
         log_event(failed ? LOG_WARNING : LOG_INFO, &fields, "Application %s in %s has %s: %s.", entry->name,
                         entry->agent->vm, failed ? "failed" : "ended", strempty(text));
 }

@@ -22,5 +22,5 @@ const char *application_vm(const Admin__ApplicationRequest *request);
 
 /* Of an application that leaves the registry as it has ended: how it did. On the heap, or NULL (ENOMEM). */
 char *application_end_text(const struct registry_entry *entry);
-/* The same as a line in the journal. */
+/* The same as a line in the journal, as much as one VM may write into it. */
 void application_log_end(const struct registry_entry *entry);

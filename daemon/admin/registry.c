@@ -270,6 +270,10 @@ static int add_agent(struct registry *registry, const char *name, const struct r
                 .interval_usec = 10 * USEC_PER_SEC,
                 .burst = 2 * REGISTRY_UNITS_MAX, /* all that it may have, and once more */
         };
+        agent->ends = (struct ratelimit){
+                .interval_usec = 60 * USEC_PER_SEC,
+                .burst = 120, /* more than people end, less than a VM that makes noise could */
+        };
         agent->since_usec = now_usec(CLOCK_REALTIME);
         agent->vm = strdup(values->vm);
         r = agent->vm ? copy_transport(&agent->transport, &values->transport) : -ENOMEM;

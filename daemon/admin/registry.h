@@ -50,6 +50,7 @@ struct registry_agent {
         char *vm;
         struct registry_transport transport;
         struct ratelimit registrations; /* how often it comes with one */
+        struct ratelimit ends;          /* how often the journal tells of the end of an application */
         uint64_t peer_id; /* the newest connection over which it has registered; 0: none since our start */
         bool online;
         uint64_t since_usec;     /* CLOCK_REALTIME of the last change of online */
