@@ -3,7 +3,6 @@
 import contextlib
 import json
 import queue
-import socket
 import subprocess
 import threading
 import time
@@ -392,12 +391,13 @@ def test_an_agent_that_stops_says_so(both):
         assert raised.value.code() == StatusCode.UNAVAILABLE
 
 
-def test_it_is_not_there_where_it_is_switched_off(both):
-    configure(both['agent'].fleet, 'restart', enable=False)
+def test_it_is_not_there_where_it_is_switched_off(fleet, wire, both):
+    configure(fleet, 'restart', enable=False)
     try:
-        assert both['agent'].error()[0] == StatusCode.UNIMPLEMENTED
+        anew = Logs(fleet, wire, False)  # the other's connection is just being lost
+        assert anew.error()[0] == StatusCode.UNIMPLEMENTED
         code, text = both['admin'].error()
         assert code == StatusCode.UNIMPLEMENTED
         assert f'not offered by {MACHINE}' in text
     finally:
-        configure(both['agent'].fleet, 'restart')
+        configure(fleet, 'restart')
