@@ -160,6 +160,10 @@ bool component_state_is_down(struct component_state state) {
         return word_is(state.active, "inactive") || word_is(state.active, "failed");
 }
 
+bool component_state_is_failed(struct component_state state) {
+        return word_is(state.active, "failed");
+}
+
 bool component_state_is_up(struct component_state state) {
         return word_is(state.active, "active") || word_is(state.active, "reloading") ||
                         word_is(state.active, "refreshing");

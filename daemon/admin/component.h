@@ -49,6 +49,7 @@ const char *component_state_text(struct component_state state);
 
 /* Inactive or failed: nothing of it runs. */
 bool component_state_is_down(struct component_state state);
+bool component_state_is_failed(struct component_state state);
 /* Active, or reloading while it is. */
 bool component_state_is_up(struct component_state state);
 /* On its way up, and not just waiting to be tried again. */

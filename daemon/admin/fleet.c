@@ -4,6 +4,7 @@
 #include "answer.h"
 #include "forward-stream.h"
 #include "forward.h"
+#include "recovery.h"
 
 #include "admin.pb-c.h"
 
@@ -19,13 +20,16 @@ static void manage_unit(struct rpc_call *call, const ProtobufCMessage *message, 
                 .method = "ManageUnit",
                 .quiet = request->request && request->request->verb == SYSTEMD__UNIT_VERB__STATUS,
         };
+        struct manager *manager = userdata;
 
         if (!request->request) {
                 answer_fail(call, RPC_INVALID_ARGUMENT,
                                 "there must be a Request: which unit, and what to do");
                 return;
         }
-        forward_unary(userdata, call, &target, &request->request->base);
+        if (request->request->verb == SYSTEMD__UNIT_VERB__STOP)
+                recovery_forget(manager->recovery, request->request->unitname);
+        forward_unary(manager, call, &target, &request->request->base);
 }
 
 static void list_units(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {

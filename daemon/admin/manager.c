@@ -7,6 +7,7 @@
 #include "forward-stream.h"
 #include "log.h"
 #include "message-ids.h"
+#include "recovery.h"
 #include "server.h"
 #include "service.h"
 #include "text.h"
@@ -268,8 +269,7 @@ static void say_what_is_off(const struct options *options) {
                 log_warning("Policies are asked for (--policy-admin), but this version does not offer "
                             "them.");
         if (!options->monitoring)
-                log_notice("Units are followed in spite of --monitoring=false: it costs nothing while "
-                           "nothing changes.");
+                log_notice("With --monitoring=false, VMs that crash are not started again.");
 }
 
 int manager_new(struct manager **ret, const struct options *options) {
@@ -308,6 +308,9 @@ int manager_new(struct manager **ret, const struct options *options) {
         r = restore_registry(manager);
         if (r < 0)
                 return r;
+        r = options->monitoring ? recovery_new(&manager->recovery, manager) : 0;
+        if (r < 0)
+                return log_error_errno(r, "Cannot watch over VMs");
         r = set_up_server(manager);
         if (r < 0)
                 return r;
@@ -337,6 +340,7 @@ struct manager *manager_free(struct manager *manager) {
         manager->reflection = rpc_reflection_free(manager->reflection);
         manager->health = rpc_health_free(manager->health);
         manager->deliveries = deliveries_free(manager->deliveries);
+        recovery_free(manager->recovery);
         if (manager->registry)
                 unlink_agents(manager);
         registry_ignore(&manager->links);

@@ -27,7 +27,8 @@ struct manager {
         struct registry_store *store;
         struct registry_observer links; /* each agent has its link as long as it is in the registry */
         struct watchers *watchers;
-        struct list vm_starts; /* vm-start.c */
+        struct list vm_starts;     /* vm-start.c */
+        struct recovery *recovery; /* NULL: VMs that crash stay down */
         struct list streams; /* forward-stream.c */
         struct settings *settings;
         struct deliveries *deliveries; /* of settings, to agents */

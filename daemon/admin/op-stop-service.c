@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "op.h"
 
+#include "recovery.h"
 #include "unit-op.h"
 
 /* Both texts are what deployed scripts compare. */
@@ -36,9 +37,12 @@ static void seen(struct unit_op *op, const Systemd__UnitStatus *status) {
 /* StopService: see what the unit is; stop it where it is not down; answer once it is. */
 void op_stop_service(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {
         const Admin__ServiceRequest *request = (const Admin__ServiceRequest *) message;
+        struct manager *manager = userdata;
         struct unit_op *op;
 
-        op = unit_op_new(userdata, call, request->vmname, request->servicename);
-        if (op)
-                unit_op_ask(op, "GetUnitStatus", seen);
+        op = unit_op_new(manager, call, request->vmname, request->servicename);
+        if (!op)
+                return;
+        recovery_forget(manager->recovery, request->servicename);
+        unit_op_ask(op, "GetUnitStatus", seen);
 }

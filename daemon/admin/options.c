@@ -70,8 +70,8 @@ static void print_help(void) {
              "                            offered yet; to ask for it is an error\n"
              "     --policy-admin[=BOOL], --policy-config=JSON, --policy-store=DIRECTORY\n"
              "                            Policies (POLICY_ADMIN, …): not offered yet\n"
-             "     --monitoring[=BOOL], --services=LIST\n"
-             "                            Accepted (GIVC_MONITORING, SERVICES): units are always followed\n"
+             "     --monitoring[=BOOL]    Start VMs again that have crashed: true by default (GIVC_MONITORING)\n"
+             "     --services=LIST        Accepted (SERVICES): units are always followed\n"
              "  -d --debug                Log more\n"
              "  -h --help                 Show this\n"
              "     --version              Show the version");
