@@ -304,7 +304,7 @@ def test_a_slow_reader_gets_everything_and_holds_up_nobody(both):
     assert logs.texts(OTHER, Lines=1) is not None
     logs.say('meanwhile', unit=OTHER)
     assert logs.texts(OTHER, Lines=1) == ['meanwhile']
-    assert memory(logs.fleet) - before < 4 << 20
+    assert logs.fleet.sanitized or memory(logs.fleet) - before < 4 << 20, 'sanitizers keep what is freed'
     seen += [entry.Message for entry in entries]
     numbers = [text.split()[0] for text in seen if text[0].isdigit()]
     assert numbers == sorted(numbers) and len(numbers) == n
