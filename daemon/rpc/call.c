@@ -256,6 +256,7 @@ int rpc_call_send(struct rpc_call *call, const ProtobufCMessage *message) {
                 size_t n_headers = response_headers(call, nv);
 
                 if (http2_stream_respond(call->stream, nv, n_headers, false) < 0) {
+                        call->headers_sent = false; /* the status may still find a way */
                         free(chunk);
                         return -ENOMEM;
                 }

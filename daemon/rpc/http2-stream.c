@@ -57,7 +57,7 @@ static void return_connection_window(struct http2 *h, size_t n) {
                 h->withheld_window += n;
                 return;
         }
-        (void) nghttp2_session_consume_connection(h->session, n + h->withheld_window);
+        http2_submitted(h, nghttp2_session_consume_connection(h->session, n + h->withheld_window));
         h->withheld_window = 0;
 }
 
@@ -231,7 +231,7 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags _unused_, int32
                 taken = tell_data(stream, data, n);
         if (stream->connection) {
                 r = hold_data(stream, data + taken, n - taken);
-                (void) nghttp2_session_consume_stream(session, id, taken);
+                http2_submitted(h, nghttp2_session_consume_stream(session, id, taken));
                 return_connection_window(h, n);
         }
         (void) stream_leave(stream);
@@ -268,7 +268,7 @@ void http2_stream_set_reading(struct http2_stream *stream, bool on) {
 
                 if (stream->connection && !stream->lingers) {
                         h->held_bytes -= taken;
-                        (void) nghttp2_session_consume_stream(h->session, stream->id, taken);
+                        http2_submitted(h, nghttp2_session_consume_stream(h->session, stream->id, taken));
                         return_connection_window(h, 0);
                 }
                 buffer_consume(&stream->held, taken);
@@ -377,8 +377,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error,
 
 /* A request that could not be sent (the peer has said GOAWAY meanwhile): nghttp2 has no stream to close for
  * it. */
-static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *frame,
-                int error _unused_, void *userdata) {
+static int on_frame_not_send(
+                nghttp2_session *session, const nghttp2_frame *frame, int error _unused_, void *userdata) {
         struct http2 *h = userdata;
         struct http2_stream *stream;
 
@@ -386,8 +386,9 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
                 return 0;
         if (h->server) {
                 /* More than a header block may hold: the caller is not left waiting for it. */
-                (void) nghttp2_submit_rst_stream(
-                                session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_INTERNAL_ERROR);
+                http2_submitted(h,
+                                nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                                NGHTTP2_INTERNAL_ERROR));
                 return 0;
         }
         LIST_FOREACH(stream, &h->streams, link)
@@ -411,7 +412,8 @@ struct http2_chunk *http2_chunk_new(size_t length) {
 static void resume(struct http2_stream *stream) {
         if (stream->out_deferred) {
                 stream->out_deferred = false;
-                (void) nghttp2_session_resume_data(stream->connection->session, stream->id);
+                http2_submitted(stream->connection,
+                                nghttp2_session_resume_data(stream->connection->session, stream->id));
         }
         http2_want_flush(stream->connection);
 }
@@ -526,8 +528,9 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
         if (h->server && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                         (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
                         nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) == 0)
-                (void) nghttp2_submit_rst_stream(
-                                session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+                http2_submitted(h,
+                                nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                                NGHTTP2_NO_ERROR));
         /* Refused ones took no work; a client may open many of them before it has read our SETTINGS. */
         if (frame->hd.type == NGHTTP2_RST_STREAM && frame->rst_stream.error_code != NGHTTP2_NO_ERROR &&
                         frame->rst_stream.error_code != NGHTTP2_REFUSED_STREAM)
@@ -576,7 +579,9 @@ int http2_request(struct http2 *h, const nghttp2_nv *headers, size_t n, const st
 void http2_stream_reset(struct http2_stream *stream, uint32_t code) {
         if (!stream->connection || stream->lingers)
                 return;
-        (void) nghttp2_submit_rst_stream(stream->connection->session, NGHTTP2_FLAG_NONE, stream->id, code);
+        http2_submitted(stream->connection,
+                        nghttp2_submit_rst_stream(
+                                        stream->connection->session, NGHTTP2_FLAG_NONE, stream->id, code));
         http2_want_flush(stream->connection);
 }
 

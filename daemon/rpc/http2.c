@@ -178,6 +178,8 @@ void http2_flush(struct http2 *h) {
         http2_ref(h);
         h->flushing = true;
         r = send_frames(h);
+        if (h->starved)
+                r = -ENOMEM;
         h->flushing = false;
         /* Of a failed bytestream on_closed() tells, and knows why. */
         if (r < 0 && !h->failed)
@@ -197,11 +199,18 @@ void http2_want_flush(struct http2 *h) {
                 (void) sd_event_source_set_enabled(h->flush_source, SD_EVENT_ONESHOT);
 }
 
+void http2_submitted(struct http2 *h, int r) {
+        if (r != NGHTTP2_ERR_NOMEM)
+                return;
+        h->starved = true;
+        http2_want_flush(h);
+}
+
 void http2_terminate(struct http2 *h, uint32_t code, const char *reason) {
         if (h->closed || h->reason)
                 return;
         h->reason = strdup(reason);
-        (void) nghttp2_session_terminate_session(h->session, code);
+        http2_submitted(h, nghttp2_session_terminate_session(h->session, code));
         keepalive_in(h, h->config.keepalive_timeout_usec);
         http2_want_flush(h);
 }
@@ -211,7 +220,7 @@ void http2_abandon(struct http2 *h) {
         /* nghttp2 must not send from inside of one of its callbacks: then the connection ends without
          * GOAWAY. */
         if (h->session && !h->closed && !h->flushing && !h->receiving) {
-                (void) nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR);
+                http2_submitted(h, nghttp2_session_terminate_session(h->session, NGHTTP2_NO_ERROR));
                 h->flushing = true;
                 (void) send_frames(h);
                 h->flushing = false;
@@ -234,8 +243,10 @@ struct http2 *http2_free(struct http2 *h) {
 static void drain_last(struct http2 *h) {
         h->draining = HTTP2_DRAIN_LAST;
         keepalive_in(h, h->config.keepalive_timeout_usec);
-        (void) nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
-                        nghttp2_session_get_last_proc_stream_id(h->session), NGHTTP2_NO_ERROR, NULL, 0);
+        http2_submitted(h,
+                        nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
+                                        nghttp2_session_get_last_proc_stream_id(h->session),
+                                        NGHTTP2_NO_ERROR, NULL, 0));
         http2_want_flush(h);
 }
 
@@ -247,8 +258,8 @@ void http2_drain(struct http2 *h) {
                 return;
         }
         h->draining = HTTP2_DRAIN_NOTICE;
-        (void) nghttp2_submit_shutdown_notice(h->session);
-        (void) nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL);
+        http2_submitted(h, nghttp2_submit_shutdown_notice(h->session));
+        http2_submitted(h, nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL));
         keepalive_in(h, DRAIN_PING_USEC);
         http2_want_flush(h);
 }
@@ -295,7 +306,7 @@ static int on_keepalive(sd_event_source *source _unused_, uint64_t usec _unused_
         }
         h->pings++;
         h->ping_usec = now;
-        (void) nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL);
+        http2_submitted(h, nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL));
         keepalive_in(h, h->config.keepalive_timeout_usec);
         http2_want_flush(h);
         return 0;
