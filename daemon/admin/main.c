@@ -13,6 +13,10 @@ int main(int argc, char **argv) {
         r = options_parse(&options, argc, argv);
         if (r == 0)
                 return EXIT_SUCCESS;
+        if (r == -ENOMEM) {
+                log_error_errno(r, "Cannot read the command line");
+                return EXIT_FAILURE;
+        }
         if (r < 0)
                 return EX_USAGE;
         if (options.debug)

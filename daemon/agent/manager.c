@@ -450,7 +450,7 @@ static int start_units(struct manager *manager) {
 
         r = find_own_unit(&manager->own_unit);
         if (r < 0)
-                return r;
+                return log_error_errno(r, "Cannot find out in which unit we run");
         r = bus_new(&manager->bus, reactor_event(manager->reactor), bus_kind());
         if (r < 0)
                 return log_error_errno(r, "Cannot prepare for D-Bus");
@@ -462,7 +462,7 @@ static int start_units(struct manager *manager) {
                 return log_error_errno(r, "Cannot prepare for systemd's units");
         r = whitelist_init(&whitelist, &manager->config, manager->own_unit);
         if (r < 0)
-                return r;
+                return log_error_errno(r, "Cannot read the list of units");
         r = follow_all(manager, &whitelist);
         if (r < 0)
                 return r;
@@ -483,7 +483,7 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
         manager = calloc(1, sizeof(*manager));
         if (!manager) {
                 config_clear(config);
-                return -ENOMEM;
+                return log_error_errno(-ENOMEM, "Cannot start");
         }
         manager->config = *config;
         *config = CONFIG_NULL;
@@ -496,7 +496,7 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
         list_init(&manager->log_streams);
         manager->config_path = strdup(config_path);
         if (!manager->config_path)
-                return -ENOMEM;
+                return log_error_errno(-ENOMEM, "Cannot start");
 
         log_config(&manager->config);
         r = reactor_new(&manager->reactor, &ops, DRAIN_USEC, manager);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tls-internal.h"
 
+#include "log.h"
+
 #include <gcrypt.h>
+#include <unistd.h>
 
 #include <wolfssl/options.h>
 
@@ -129,8 +132,16 @@ static int on_crypto(int device, wc_CryptoInfo *info, void *context) {
         return info->cipher.enc ? encrypt(info) : decrypt(info);
 }
 
+/* Out of memory while it sets itself up, libgcrypt has no way to say so; its own answer, abort(), looks like
+ * a bug of ours. */
+static void on_fatal(void *userdata _unused_, int error _unused_, const char *text) {
+        log_error("libgcrypt has failed: %s", strempty(text));
+        _exit(EXIT_FAILURE);
+}
+
 int tls_aes_device(void) {
         if (!gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P)) {
+                gcry_set_fatalerror_handler(on_fatal, NULL);
                 if (!gcry_check_version("1.10.0"))
                         return -EOPNOTSUPP;
                 gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
