@@ -43,7 +43,7 @@ def credentials(certificates, who):
 class Admin:
     """The daemon; certificates is a directory of members. It is started anew, with what it has stored, by restart()."""
 
-    def __init__(self, certificates, directory):
+    def __init__(self, certificates, directory, environment=None):
         self._certificates = certificates
         self._port = free_port()
         self._stored = None
@@ -54,7 +54,7 @@ class Admin:
         self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notify.bind(path)
         self._notify.settimeout(TIMEOUT)
-        self._environment = {**os.environ, "NOTIFY_SOCKET": path}
+        self._environment = {**os.environ, **(environment or {}), "NOTIFY_SOCKET": path}
         self.start()
 
     def start(self):
@@ -127,8 +127,11 @@ class Admin:
 
     def stub(self, who="gui-vm"):
         """Calls in the name of a member, over a connection of their own."""
+        return pb.stub(self.channel(who), "admin.AdminService")
+
+    def channel(self, who="gui-vm"):
         ca, key, certificate = credentials(self._certificates, who)
-        channel = grpc.secure_channel(
+        return grpc.secure_channel(
             f"ipv4:127.0.0.1:{self._port}",
             grpc.ssl_channel_credentials(ca, key, certificate),
             (
@@ -138,7 +141,6 @@ class Admin:
                 ("grpc.http2.bdp_probe", 0),  # no larger window than HTTP/2's own
             ),
         )
-        return pb.stub(channel, "admin.AdminService")
 
     def entries(self):
         return {item.Name: item for item in self.stub().QueryList(Empty(), timeout=TIMEOUT).List}
@@ -155,8 +157,8 @@ class Watcher:
 
     def __init__(self, admin, who="gui-vm"):
         self._items = queue.Queue()
-        self._stub = admin.stub(who)
-        self._call = self._stub.Watch(Empty())
+        self._channel = admin.channel(who)
+        self._call = pb.stub(self._channel, "admin.AdminService").Watch(Empty())
         threading.Thread(target=self._read, daemon=True).start()
         kind, initial = self._items.get(timeout=TIMEOUT)
         assert kind == "Initial", initial
@@ -189,6 +191,9 @@ class Watcher:
             kind, item = self._items.get(timeout=TIMEOUT)
             if kind == "end":
                 return item.code()
+
+    def close(self):
+        self._channel.close()
 
     def _read(self):
         try:
