@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "settings.h"
 
+#include "file.h"
 #include "locale-name.h"
 #include "log.h"
 #include "text.h"
@@ -9,7 +10,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 /* Keys of locale.LocaleMacroKey, which are counted from 0. */
 #define KEYS_MAX (LOCALE__LOCALE_MACRO_KEY__LC_ALL + 1)
@@ -167,41 +167,18 @@ bool settings_has(const struct settings *settings, enum setting setting) {
 
 /* ---- writing them ---- */
 
-static int write_all(const char *path, const char *text) {
-        _cleanup_(closep) int fd = -1;
-        size_t n = strlen(text);
-        ssize_t k;
-
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-        if (fd < 0)
-                return -errno;
-        /* Others read it, too, whatever our umask is. */
-        if (fchmod(fd, 0644) < 0)
-                return -errno;
-        k = write(fd, text, n);
-        if (k < 0)
-                return -errno;
-        return (size_t) k == n ? 0 : -ENOSPC;
-}
-
 /*
- * Whoever reads it sees the old one or the new one. It is not waited for the disk, since that can take a
- * second, and everybody would wait with us; a file that a power cut has left empty counts as not there.
+ * Acknowledged is what is on the disk. It is waited for, by everybody, but it is seldom and as short as the
+ * disk is quick.
  */
 static int store(const struct settings *settings, const char *name, const char *text) {
-        _cleanup_(freep) char *path = NULL, *new = NULL;
-        int r;
+        _cleanup_(freep) char *path = NULL;
 
         path = text_printf("%s/%s", settings->directory, name);
-        new = text_printf("%s/.%s.new", settings->directory, name);
-        if (!path || !new)
+        if (!path)
                 return -ENOMEM;
-        r = write_all(new, text);
-        if (r >= 0 && rename(new, path) < 0)
-                r = -errno;
-        if (r < 0)
-                (void) unlink(new);
-        return r;
+        /* Others read it, too. */
+        return file_write_atomic(AT_FDCWD, path, text, strlen(text), 0644);
 }
 
 const char *settings_check_locale(const Admin__LocaleRequest *request) {

@@ -48,8 +48,9 @@ const char *settings_check_timezone(const Admin__TimezoneRequest *request);
 
 /*
  * Store a request that was checked. What a request does not assign stays as it was, as systemd-localed(8)
- * has it; but LC_ALL, which outranks the others, lasts only until the next request. On a negative errno
- * nothing has changed, neither here nor in the file.
+ * has it; but LC_ALL, which outranks the others, lasts only until the next request. Done, it outlasts a
+ * power cut; on a negative errno nothing has changed here, nor, as far as file_write_atomic() can tell, in
+ * the file.
  */
 int settings_set_locale(struct settings *settings, const Admin__LocaleRequest *request);
 int settings_set_timezone(struct settings *settings, const Admin__TimezoneRequest *request);
