@@ -7,6 +7,7 @@
 #include "forward-stream.h"
 #include "log.h"
 #include "message-ids.h"
+#include "metrics.h"
 #include "recovery.h"
 #include "server.h"
 #include "service.h"
@@ -314,6 +315,9 @@ int manager_new(struct manager **ret, const struct options *options) {
         r = set_up_server(manager);
         if (r < 0)
                 return r;
+        r = admin_metrics_begin(manager);
+        if (r < 0)
+                return r;
         r = listen_everywhere(manager);
         if (r < 0)
                 return r;
@@ -336,6 +340,7 @@ int manager_run(struct manager *manager) {
 struct manager *manager_free(struct manager *manager) {
         if (!manager)
                 return NULL;
+        metrics_socket_free(manager->metrics);
         manager->server = rpc_server_free(manager->server);
         manager->reflection = rpc_reflection_free(manager->reflection);
         manager->health = rpc_health_free(manager->health);

@@ -5,6 +5,7 @@
 
 #include "delivery.h"
 #include "guard.h"
+#include "metrics-socket.h"
 #include "options.h"
 #include "peer-limit.h"
 #include "reactor.h"
@@ -22,6 +23,7 @@ struct manager {
         struct access_guard *guard;
         struct rpc_server *server;
         struct rpc_health *health;
+        struct metrics_socket *metrics;
         struct rpc_reflection *reflection;
         struct registry *registry;
         struct registry_store *store;

@@ -20,6 +20,7 @@ struct recovery {
         struct manager *manager;
         struct registry_observer observer;
         struct list vms;
+        uint64_t n_starts; /* since our start, of all VMs */
 };
 
 /* A VM that is recovered; there is one for each whose unit is in the registry. */
@@ -39,6 +40,10 @@ struct recovered_vm {
         char *unit;
         char name[];
 };
+
+uint64_t recovery_count(const struct recovery *recovery) {
+        return recovery ? recovery->n_starts : 0;
+}
 
 static void schedule(struct recovered_vm *vm, uint64_t usec) {
         (void) sd_event_source_set_time_relative(vm->timer, usec);
@@ -120,6 +125,7 @@ static void start(struct recovered_vm *vm, const Systemd__UnitStatus *unit) {
         if (run_result_is_failure(&result))
                 text = run_result_text(&result);
         vm->starts++;
+        vm->recovery->n_starts++;
         log_event(LOG_WARNING, &fields, "VM %s has crashed%s%s; starting it again (%u of %u).", vm->name,
                         text ? ": it " : "", strempty(text), vm->starts, RECOVERY_STARTS_MAX);
         vm->waiter.done = on_started;

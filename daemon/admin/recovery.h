@@ -20,6 +20,9 @@ int recovery_new(struct recovery **ret, struct manager *manager);
 struct recovery *recovery_free(struct recovery *recovery);
 DEFINE_CLEANUP(struct recovery, recovery_free)
 
+/* How often a VM has been started again; recovery may be NULL. */
+uint64_t recovery_count(const struct recovery *recovery);
+
 /*
  * Somebody stops that unit, whose VM may be down and about to be started again: it is not. recovery may be
  * NULL, and the unit any.

@@ -110,6 +110,10 @@ struct watchers *watchers_free(struct watchers *watchers) {
         return NULL;
 }
 
+size_t watchers_count(const struct watchers *watchers) {
+        return watchers->n;
+}
+
 static size_t count_of_peer(const struct watchers *watchers, const struct rpc_peer *peer) {
         struct watcher *watcher;
         size_t n = 0;

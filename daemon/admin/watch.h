@@ -13,6 +13,7 @@ int watchers_new(struct watchers **ret, struct registry *registry);
 struct watchers *watchers_free(struct watchers *watchers);
 DEFINE_CLEANUP(struct watchers, watchers_free)
 
+size_t watchers_count(const struct watchers *watchers);
 /* Makes the call a watcher. */
 void watchers_add(struct watchers *watchers, struct rpc_call *call);
 /* No more changes come from here: every watch ends with UNAVAILABLE, and so does each that is asked for from

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "logs.h"
 #include "message-ids.h"
+#include "metrics.h"
 #include "notify.h"
 #include "registration.h"
 #include "stats.h"
@@ -511,6 +512,9 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
         r = make_server(manager);
         if (r < 0)
                 return log_error_errno(r, "Cannot prepare the server");
+        r = agent_metrics_begin(manager);
+        if (r < 0)
+                return r;
         r = listen_all(manager);
         if (r < 0)
                 return r;
@@ -525,6 +529,7 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
 struct manager *manager_free(struct manager *manager) {
         if (!manager)
                 return NULL;
+        metrics_socket_free(manager->metrics);
         manager->registration = registration_free(manager->registration);
         rpc_server_free(manager->server);
         stats_free(manager->stats);

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "guard.h"
 #include "list.h"
+#include "metrics-socket.h"
 #include "peer-limit.h"
 #include "reactor.h"
 #include "reflection.h"
@@ -33,6 +34,7 @@ struct manager {
         struct rpc_server *server;
         struct rpc_reflection *reflection;
         struct rpc_health *health;
+        struct metrics_socket *metrics;
         struct registration *registration; /* NULL: we are stopping */
         bool stopping;
 

@@ -429,6 +429,10 @@ struct registration *registration_free(struct registration *registration) {
         return NULL;
 }
 
+bool registration_is_online(const struct registration *registration) {
+        return rpc_channel_get_state(registration->channel) == RPC_CHANNEL_READY;
+}
+
 void registration_refresh(struct registration *registration) {
         int r;
 

@@ -16,6 +16,8 @@ int registration_new(struct registration **ret, struct manager *manager);
 struct registration *registration_free(struct registration *registration);
 DEFINE_CLEANUP(struct registration, registration_free)
 
+/* Whether the connection to the admin stands. */
+bool registration_is_online(const struct registration *registration);
 /* The whitelist is another: registers all of it again. */
 void registration_refresh(struct registration *registration);
 /* The certificates for the next connection. */

@@ -120,12 +120,13 @@ static void call_log(const struct rpc_call *call, enum rpc_code code, const char
 }
 
 /* From here on nobody is told anything; what the call held besides its stream goes. */
-static void call_release(struct rpc_call *call, bool failed) {
+static void call_release(struct rpc_call *call, enum rpc_code code) {
         call->finished = true;
         call->ops = NULL;
         call->deadline_source = sd_event_source_disable_unref(call->deadline_source);
         message_reader_clear(&call->reader);
-        server_call_ended(call->connection->server, failed);
+        server_call_ended(call->connection->server, &call->method, code,
+                        now_usec(CLOCK_MONOTONIC) - call->begin_usec);
 }
 
 static int add_nv(struct rpc_call *call, nghttp2_nv **list, size_t *n, const char *key, const char *value) {
@@ -220,7 +221,7 @@ void rpc_call_finish(struct rpc_call *call, const struct rpc_status *status) {
                 if (http2_stream_respond(stream, nv, n_headers + n, true) < 0)
                         http2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
         }
-        call_release(call, status->code != RPC_OK);
+        call_release(call, status->code);
         http2_stream_forget(stream);
 }
 
@@ -434,7 +435,7 @@ static void on_closed(struct http2_stream *stream _unused_, uint32_t error _unus
         const struct rpc_call_ops *ops = call->ops;
 
         call_log(call, RPC_CANCELLED, "given up by the caller");
-        call_release(call, true);
+        call_release(call, RPC_CANCELLED);
         tell_gone(call, ops);
 }
 
@@ -525,7 +526,7 @@ void call_open(struct server_connection *connection, struct http2_stream *stream
         message_reader_init(&call->reader, limits->message_bytes, http2_budget(connection->http2));
         stream->ops = &stream_ops;
         stream->userdata = call;
-        server_call_begun(connection->server);
+        server_call_begun(connection);
 
         (void) server_find_method(connection->server, call->path, &call->method);
         if (!check_headers(call))

@@ -3,6 +3,7 @@
 
 /* What server.c (sockets and connections) and call.c (one call) share. */
 
+#include "call-stats.h"
 #include "call.h"
 #include "http2.h"
 
@@ -33,8 +34,12 @@ const struct rpc_server_limits *server_limits(const struct rpc_server *server);
 /* Asks the owner of the server. False: it has ended the call. */
 bool server_permit(struct rpc_server *server, struct rpc_call *call, const ProtobufCMessage *request);
 /* Counts: a call has begun; has ended. */
-void server_call_begun(struct rpc_server *server);
-void server_call_ended(struct rpc_server *server, bool failed);
+void server_call_begun(struct server_connection *connection);
+void server_call_ended(struct rpc_server *server, const struct server_method *method, enum rpc_code code,
+                uint64_t duration_usec);
+const struct call_stats *server_call_stats(const struct rpc_server *server);
+/* As what a connection counts that ended with this error before it stood. */
+enum rpc_refusal server_refusal_of(int error);
 
 /* A request's headers have come in: makes a call of them, or answers what is wrong. */
 void call_open(struct server_connection *connection, struct http2_stream *stream);

@@ -55,6 +55,7 @@ struct rpc_server {
         size_t n_services;
         uint64_t last_peer_id;
         struct rpc_server_counters counters;
+        struct call_stats *stats;
         struct ratelimit refusals, failures;
         sd_event_source *drained_source;
         void (*drained)(struct rpc_server *server, void *userdata);
@@ -69,6 +70,7 @@ static struct rpc_server *server_unref(struct rpc_server *server) {
         if (--server->n_refs > 0)
                 return NULL;
         tls_context_unref(server->tls);
+        call_stats_free(server->stats);
         sd_event_unref(server->event);
         free(server);
         return NULL;
@@ -86,18 +88,38 @@ bool server_permit(struct rpc_server *server, struct rpc_call *call, const Proto
         return !server->ops->permit || server->ops->permit(call, request, server->userdata);
 }
 
-void server_call_begun(struct rpc_server *server) {
-        server->counters.calls++;
-        server->counters.calls_now++;
+void server_call_begun(struct server_connection *connection) {
+        connection->server->counters.calls++;
+        connection->server->counters.calls_now++;
+        connection->peer.calls++;
 }
 
-void server_call_ended(struct rpc_server *server, bool failed) {
+void server_call_ended(struct rpc_server *server, const struct server_method *method, enum rpc_code code,
+                uint64_t duration_usec) {
         server->counters.calls_now--;
-        server->counters.failures += failed;
+        server->counters.failures += code != RPC_OK;
+        call_stats_add(server->stats, method->service, method->descriptor, code, duration_usec);
+}
+
+const struct call_stats *server_call_stats(const struct rpc_server *server) {
+        return server->stats;
 }
 
 void rpc_server_get_counters(const struct rpc_server *server, struct rpc_server_counters *ret) {
+        const struct server_connection *connection;
+
         *ret = server->counters;
+        LIST_FOREACH(connection, &server->connections, link)
+                ret->queued_bytes += connection->http2 ? http2_out_bytes(connection->http2) : 0;
+}
+
+void rpc_server_foreach_peer(const struct rpc_server *server,
+                void (*each)(const struct rpc_peer *peer, void *userdata), void *userdata) {
+        const struct server_connection *connection;
+
+        LIST_FOREACH(connection, &server->connections, link)
+                if (connection->connected)
+                        each(&connection->peer, userdata);
 }
 
 /* ---- services ---- */
@@ -179,6 +201,7 @@ static void on_ready(struct http2 *http2, void *userdata) {
         const struct tls_identity *identity = bytestream_peer_identity(http2_bytestream(http2));
 
         connection->connected = true;
+        server->counters.handshakes++;
         connection->peer = (struct rpc_peer){
                 .id = ++server->last_peer_id,
                 .address = &connection->address,
@@ -203,6 +226,8 @@ static void on_closed(struct http2 *http2 _unused_, int error, const char *reaso
         struct rpc_server *server = server_ref(connection->server);
         const char *name = connection->connected ? connection->peer.name : connection->host;
 
+        if (!connection->connected)
+                server->counters.refused[server_refusal_of(error)]++;
         /* One who leaves is no event; one who never got in, or broke the protocol, is. */
         if (error == 0 || error == -ECONNRESET)
                 log_debug("Connection of %s ended: %s", name, reason);
@@ -262,6 +287,7 @@ static void take_connection(struct rpc_server *server, int fd_taken, const struc
         problem = host ? lacks_room(server, host) : "out of memory";
         connection = problem ? NULL : calloc(1, sizeof(*connection));
         if (!connection) {
+                server->counters.refused[RPC_REFUSAL_ROOM]++;
                 if (ratelimit_pass(&server->refusals, NULL))
                         log_warning("Refused a connection from %s: %s", host ?: "?",
                                         problem ?: "out of memory");
@@ -397,6 +423,10 @@ int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_se
 
         if (!server)
                 return -ENOMEM;
+        if (call_stats_new(&server->stats) < 0) {
+                free(server);
+                return -ENOMEM;
+        }
         server->n_refs = 1;
         server->event = sd_event_ref(event);
         server->ops = ops ?: &no_ops;

@@ -4,6 +4,7 @@
 /* A gRPC server (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md) on any number of listening sockets. */
 
 #include "address.h"
+#include "openmetrics.h"
 #include "tls.h"
 
 #include <protobuf-c/protobuf-c.h>
@@ -20,6 +21,7 @@ struct rpc_peer {
         const struct tls_identity *identity; /* NULL without TLS */
         const char *name;                    /* identity->name, else host: for the log; never NULL */
         uint64_t since_usec;                 /* CLOCK_REALTIME of the handshake's end */
+        uint64_t calls;                      /* that it has begun on this connection */
 };
 
 /* One method of a service. Exactly one of handle and open is set: open where the request is a stream. */
@@ -91,8 +93,27 @@ int rpc_server_disconnect(struct rpc_server *server, uint64_t peer_id);
 /* The services added, for reflection and health: from 0; NULL past the last. */
 const struct rpc_service *rpc_server_service(const struct rpc_server *server, size_t i);
 
+/* Why a connection did not get as far as calls. */
+enum rpc_refusal {
+        RPC_REFUSAL_ROOM,        /* there are too many */
+        RPC_REFUSAL_CERTIFICATE, /* it has none, or one that is not ours, or expired */
+        RPC_REFUSAL_PROTOCOL,    /* no TLS 1.3, no HTTP/2 */
+        RPC_REFUSAL_TIMEOUT,
+        RPC_REFUSAL_CLOSED, /* by the peer */
+        RPC_REFUSAL_OTHER,
+        _RPC_REFUSAL_MAX,
+};
+
 struct rpc_server_counters {
-        uint64_t connections, calls, failures; /* since start */
+        uint64_t connections, handshakes, calls, failures; /* since start */
+        uint64_t refused[_RPC_REFUSAL_MAX];
         size_t connections_now, calls_now;
+        size_t queued_bytes; /* answers not yet sent */
 };
 void rpc_server_get_counters(const struct rpc_server *server, struct rpc_server_counters *ret);
+/* All of them, and calls by method, status and duration. */
+void rpc_server_write_metrics(const struct rpc_server *server, struct openmetrics *metrics);
+
+/* Everybody who is connected, in the order of coming. each() must not change the server. */
+void rpc_server_foreach_peer(const struct rpc_server *server,
+        void (*each)(const struct rpc_peer *peer, void *userdata), void *userdata);

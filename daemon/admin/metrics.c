@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "metrics.h"
+
+#include "log.h"
+#include "recovery.h"
+
+#define SERVICES (COMPONENT_APP + 1)
+
+static void count_entry(const struct registry_entry *entry, void *userdata) {
+        uint64_t *n = userdata;
+
+        n[entry->type.service]++;
+}
+
+static void write_registry(struct manager *manager, struct openmetrics *metrics) {
+        uint64_t n[SERVICES] = {}, online = 0;
+        struct registry_agent *agent;
+
+        registry_foreach(manager->registry, count_entry, n);
+        openmetrics_family(metrics, OPENMETRICS_GAUGE, "registry_entries", NULL,
+                        "What runs, or could, by what it is: a VM, its agent, a service, an application.");
+        for (int i = 0; i < SERVICES; i++)
+                openmetrics_uint(metrics, "", n[i], "type",
+                                component_service_text((enum component_service) i), NULL);
+
+        LIST_FOREACH(agent, registry_agents(manager->registry), agents)
+                online += agent->online;
+        openmetrics_family(metrics, OPENMETRICS_GAUGE, "agents", NULL,
+                        "Agents in the registry, by whether the admin is connected to them.");
+        openmetrics_uint(metrics, "", online, "state", "online", NULL);
+        openmetrics_uint(metrics, "", n[COMPONENT_MGR] - online, "state", "offline", NULL);
+}
+
+static void write_metrics(struct openmetrics *metrics, void *userdata) {
+        struct manager *manager = userdata;
+
+        openmetrics_family(metrics, OPENMETRICS_INFO, "build", NULL, "What runs here.");
+        openmetrics_uint(metrics, "_info", 1, "program", "givc-admin", "version", GIVC_VERSION, NULL);
+        rpc_server_write_metrics(manager->server, metrics);
+        write_registry(manager, metrics);
+        openmetrics_gauge(metrics, "watchers", NULL, "Streams of the registry's changes.",
+                        watchers_count(manager->watchers));
+        openmetrics_counter(metrics, "recoveries", "Starts of VMs that had crashed.",
+                        recovery_count(manager->recovery));
+}
+
+int admin_metrics_begin(struct manager *manager) {
+        int r;
+
+        r = metrics_socket_new(
+                        &manager->metrics, reactor_event(manager->reactor), "givc", write_metrics, manager);
+        if (r >= 0)
+                r = metrics_socket_take_listeners(manager->metrics, manager->reactor);
+        return r < 0 ? log_error_errno(r, "Cannot offer metrics") : 0;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The admin's figures, on the socket "metrics" of systemd's: none, where it hands none over. */
+
+#include "manager.h"
+
+/* Uses the manager's reactor, server, registry, watchers and recovery. What fails is logged. 0 or a negative
+ * errno. */
+int admin_metrics_begin(struct manager *manager);
