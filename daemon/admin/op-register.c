@@ -6,6 +6,7 @@
 #include "log.h"
 #include "manager.h"
 #include "message-ids.h"
+#include "server.h"
 #include "text.h"
 
 static void refuse(struct manager *manager, struct rpc_call *call, const Admin__RegistryRequest *request,
@@ -82,17 +83,43 @@ static int put_agent(struct manager *manager, const struct registration *registr
         return r;
 }
 
+/* Its units go with it, and its connection to us, so that it comes again and hears why. */
+static void evict(struct manager *manager, struct registry_agent *agent, const Admin__RegistryRequest *unit,
+                enum component_vm as) {
+        const struct log_fields fields = {
+                .message_id = GIVC_MESSAGE_REGISTRATION_REFUSED,
+                .peer = agent->vm,
+                .vm = agent->vm,
+                .unit = agent->entry->name,
+                .status = rpc_code_name(RPC_PERMISSION_DENIED),
+        };
+        uint64_t peer_id = agent->peer_id;
+
+        log_event(LOG_WARNING, &fields,
+                        "%s had registered as %s, but the host has %s as %s: taken out of the registry.",
+                        agent->vm, component_vm_text(agent->entry->type.vm), unit->name,
+                        component_vm_text(as));
+        registry_remove(manager->registry, agent->entry);
+        if (peer_id > 0)
+                (void) rpc_server_disconnect(manager->server, peer_id);
+}
+
 static int put_unit(struct manager *manager, const struct registration *registration,
                 const Admin__RegistryRequest *request) {
-        struct registry_agent *agent = registration->agent;
+        struct registry_agent *agent = registration->agent, *contradicted;
         bool held = registry_find_unit(manager->registry, agent, request->name);
         int r;
 
         r = registry_put_unit(manager->registry, agent, request->name, registration->type,
                         held && agent->online ? NULL : request->state, NULL);
-        if (r >= 0 && !held && agent->link)
+        if (r < 0)
+                return r;
+        if (!held && agent->link)
                 agent_link_unit_added(agent->link);
-        return r;
+        contradicted = registration_contradicted(manager->registry, registration, request->name);
+        if (contradicted)
+                evict(manager, contradicted, request, registration->type.vm);
+        return 0;
 }
 
 /* RegisterService: is it the caller's to register; then it is. Answered at once: deployed agents wait for

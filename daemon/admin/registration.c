@@ -111,6 +111,21 @@ static enum rpc_code check_unique_type(const struct check *check) {
         return RPC_OK;
 }
 
+/* What the host says of a VM, once it has: a VM cannot make itself what it is not. */
+static enum rpc_code check_against_host(const struct check *check) {
+        const struct registration *r = check->result;
+        char unit[REGISTRY_NAME_MAX + 1];
+        const struct registry_entry *vm;
+
+        if ((size_t) snprintf(unit, sizeof(unit), "microvm@%s.service", r->vm) >= sizeof(unit))
+                return RPC_OK;
+        vm = registry_find(check->registry, unit);
+        if (!vm || vm->type.service != COMPONENT_VM || vm->type.vm == r->type.vm)
+                return RPC_OK;
+        return refuse(check, RPC_PERMISSION_DENIED, "%s cannot be %s: the host has it as %s", r->vm,
+                        component_vm_text(r->type.vm), component_vm_text(vm->type.vm));
+}
+
 static enum rpc_code check_agent(const struct check *check) {
         const struct tls_identity *identity = check->registrant->identity;
         const Admin__RegistryRequest *request = check->request;
@@ -133,6 +148,8 @@ static enum rpc_code check_agent(const struct check *check) {
 
         result->agent = registry_find_agent(check->registry, result->vm);
         code = check_unique_type(check);
+        if (code == RPC_OK)
+                code = check_against_host(check);
         if (code != RPC_OK)
                 return code;
         return check_transport(check);
@@ -160,18 +177,31 @@ static enum rpc_code check_unit(const struct check *check) {
                                 request->name);
 
         vm = result->agent->entry->type.vm;
-        if (result->type.service == COMPONENT_VM) {
-                if (vm != COMPONENT_HOST)
-                        return refuse(check, RPC_PERMISSION_DENIED,
-                                        "%s cannot register VM %s: only the host can", result->vm,
-                                        request->name);
+        /* As whatever it comes: its name is the host's. */
+        if (vm != COMPONENT_HOST &&
+                        (result->type.service == COMPONENT_VM || startswith(request->name, "microvm@")))
+                return refuse(check, RPC_PERMISSION_DENIED, "%s cannot register VM %s: only the host can",
+                                result->vm, request->name);
+        if (result->type.service == COMPONENT_VM)
                 return RPC_OK;
-        }
         if (result->type.vm != vm)
                 return refuse(check, RPC_PERMISSION_DENIED,
                                 "%s is a %s and cannot register %s as a unit of a %s", result->vm,
                                 component_vm_text(vm), request->name, component_vm_text(result->type.vm));
         return RPC_OK;
+}
+
+struct registry_agent *registration_contradicted(
+                const struct registry *registry, const struct registration *registration, const char *name) {
+        char vm[REGISTRY_NAME_MAX + 1];
+        struct registry_agent *agent;
+
+        if (registration->type.service != COMPONENT_VM || registry_vm_of_unit(name, vm) < 0)
+                return NULL;
+        agent = registry_find_agent(registry, vm);
+        if (!agent || agent == registration->agent || agent->entry->type.vm == registration->type.vm)
+                return NULL;
+        return agent;
 }
 
 enum rpc_code registration_check(const struct registry *registry, const struct registration_rules *rules,

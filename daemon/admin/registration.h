@@ -3,8 +3,8 @@
 
 /*
  * Who may register what. The certificate decides: the holder of identity X may register the agent
- * givc-X.service, at X's own address, and units under it; nobody else may. Without TLS there is no identity,
- * and claims are taken as they come.
+ * givc-X.service, at X's own address, and units under it; nobody else may. What kind of VM X is, the host
+ * says, and VMs' units are its alone. Without TLS there is no identity, and claims are taken as they come.
  */
 
 #include "registry.h"
@@ -40,3 +40,10 @@ struct registration {
 enum rpc_code registration_check(const struct registry *registry, const struct registration_rules *rules,
                 const struct registrant *registrant, const Admin__RegistryRequest *request,
                 struct registration *ret, char **ret_reason);
+
+/*
+ * The host has registered a VM's unit of that name, as a kind of VM that another agent has not come as while
+ * the host had not said so yet: that agent, which may not stay. Else NULL.
+ */
+struct registry_agent *registration_contradicted(
+                const struct registry *registry, const struct registration *registration, const char *name);

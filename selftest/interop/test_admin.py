@@ -295,12 +295,33 @@ def test_nobody_registers_what_is_anothers(admin, host, app):
     for name, parent, kind, code in (
         ("x.service", app.name, 13, "PERMISSION_DENIED"),
         (VM_UNIT, "givc-bad-vm.service", 11, "PERMISSION_DENIED"),
+        ("microvm@new-vm.service", "givc-bad-vm.service", 13, "PERMISSION_DENIED"),
         ("x.service", "givc-bad-vm.service", 9, "PERMISSION_DENIED"),
         ("clock.service", "givc-bad-vm.service", 13, "ALREADY_EXISTS"),
     ):
         request = RegistryRequest(Name=name, Parent=parent, Type=kind)
         assert refusal(stub.RegisterService, request)[0] == code
     assert admin.entries()["clock.service"].VmName == "app-vm"
+
+
+def test_what_kind_of_vm_it_is_the_host_says(fleet, admin):
+    """Whoever comes first."""
+    with Agent(fleet, "app-vm") as app, Agent(fleet, "ghaf-host") as host:
+        app.set("clock.service", RUNNING)
+        host.set(VM_UNIT, RUNNING)
+        watcher = Watcher(admin)
+        stub = app.register(admin, 8, {"clock.service": 9})
+        watcher.expect_entry("clock.service", Online=True)
+        host.register(admin, HOST, {VM_UNIT: 11})
+        watcher.expect("Removed", app.name)
+        admin.expect_log("app-vm had registered as SysVM, but the host has microvm@app-vm.service as AppVM")
+        # Its connection was closed, by which an agent knows that it has to come again.
+        code, message = refusal(stub.RegisterService, app.request(8))
+        if code == "UNAVAILABLE":
+            code, message = refusal(admin.stub("app-vm").RegisterService, app.request(8))
+        assert code == "PERMISSION_DENIED" and "the host has it as AppVM" in message
+        app.register(admin, APPVM, {"clock.service": 13})
+        watcher.expect_entry("clock.service", Online=True)
 
 
 def test_certificates_that_do_not_fit_their_holder_are_refused(admin):

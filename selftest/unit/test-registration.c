@@ -8,6 +8,7 @@
 
 static struct registry *registry;
 static struct registration_rules rules;
+static struct registry_agent *contradicted; /* by the last wish that was granted */
 
 static void set_up(void) {
         cr_assert_eq(registry_new(&registry), 0);
@@ -67,6 +68,7 @@ static enum rpc_code ask(const struct peer *from, const struct wish *wish) {
                 request.transport = &transport;
         }
 
+        contradicted = NULL;
         code = registration_check(registry, &rules, &registrant, &request, &registration, &reason);
         cr_assert_eq(code == RPC_OK, !reason, "%s: code %d, reason %s", wish->name, code, strempty(reason));
         if (code != RPC_OK)
@@ -79,10 +81,12 @@ static enum rpc_code ask(const struct peer *from, const struct wish *wish) {
                 struct registry_agent *agent;
 
                 cr_assert_eq(registry_put_agent(registry, &values, &agent), 0);
-        } else
+        } else {
                 cr_assert_eq(registry_put_unit(registry, registration.agent, wish->name, registration.type,
                                              NULL, NULL),
                                 0);
+                contradicted = registration_contradicted(registry, &registration, wish->name);
+        }
         return code;
 }
 
@@ -185,6 +189,44 @@ Test(registration, vms_are_the_hosts) {
                 cr_assert_eq(ASK(peer("ghaf-host", "192.168.100.1"), .name = "microvm@net-vm.service",
                                              .parent = "givc-ghaf-host.service", .type = type),
                                 RPC_OK);
+}
+
+/* Whatever it is said to be: a service that is called so would stand in the way of the VM. */
+Test(registration, vms_names_are_the_hosts) {
+        app_registers();
+        cr_assert_eq(ASK(peer("app-vm", "192.168.100.5"), .name = "microvm@new-vm.service",
+                                     .parent = "givc-app-vm.service", .type = 13),
+                        RPC_PERMISSION_DENIED);
+        cr_assert_eq(ASK(peer("app-vm", "192.168.100.5"), .name = "microvm@0.service",
+                                     .parent = "givc-app-vm.service", .type = 14),
+                        RPC_PERMISSION_DENIED);
+        host_registers();
+        cr_assert_eq(ASK(peer("ghaf-host", "192.168.100.1"), .name = "microvm@tap.service",
+                                     .parent = "givc-ghaf-host.service", .type = 1),
+                        RPC_OK);
+}
+
+Test(registration, what_kind_of_vm_it_is_the_host_says) {
+        const struct wish as_system_vm = { .name = "givc-app-vm.service",
+                .parent = "microvm@app-vm.service",
+                .type = 8,
+                .transport = "192.168.100.5",
+                .transport_name = "app-vm" };
+        const struct wish vm = {
+                .name = "microvm@app-vm.service", .parent = "givc-ghaf-host.service", .type = 11
+        };
+
+        host_registers();
+        cr_assert_eq(ask(peer("app-vm", "192.168.100.5"), &as_system_vm), RPC_OK);
+        cr_assert_eq(ask(peer("ghaf-host", "192.168.100.1"), &vm), RPC_OK);
+        cr_assert_not_null(contradicted);
+        cr_assert_str_eq(contradicted->vm, "app-vm");
+        registry_remove(registry, contradicted->entry);
+
+        cr_assert_eq(ask(peer("app-vm", "192.168.100.5"), &as_system_vm), RPC_PERMISSION_DENIED);
+        app_registers();
+        cr_assert_eq(ask(peer("ghaf-host", "192.168.100.1"), &vm), RPC_OK);
+        cr_assert_null(contradicted);
 }
 
 Test(registration, there_is_one_host) {
