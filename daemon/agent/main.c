@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "log.h"
 #include "manager.h"
+#include "online.h"
 
 #include <stdio.h>
 #include <sysexits.h>
@@ -9,14 +10,18 @@
 #define EXIT_USAGE 2
 
 /* The only globals: what the command line says. */
-static const char *arg_config;
+static const char *arg_config, *arg_online;
 
 static void help(void) {
         printf("givc-agent --config FILE [--debug]\n"
+               "givc-agent --online DIRECTORY\n"
                "\n"
                "Lets the rest of the fleet see and move the units of this machine that FILE lists.\n"
                "\n"
                "     --config FILE  the configuration, JSON\n"
+               "     --online DIR   be no agent, but ready (sd_notify(3)) while the agent with that runtime "
+               "directory\n"
+               "                    is registered with the admin; end when it is not any more\n"
                "     --debug        log more\n"
                "  -h --help         show this\n"
                "     --version      show the version\n"
@@ -57,13 +62,23 @@ static int parse_arguments(int argc, char *argv[]) {
                         arg_config = value;
                 else if (streq(flag, "config"))
                         arg_config = argv[++i];
+                else if ((value = startswith(flag, "online=")))
+                        arg_online = value;
+                else if (streq(flag, "online"))
+                        arg_online = argv[++i];
                 else {
                         fprintf(stderr, "givc-agent: there is no flag \"%s\". See givc-agent --help.\n",
                                         argv[i]);
                         return -EINVAL;
                 }
         }
-        if (isempty(arg_config)) {
+        if (!isempty(arg_config) && !isempty(arg_online)) {
+                fprintf(stderr,
+                                "givc-agent: --config and --online do not go together. See givc-agent "
+                                "--help.\n");
+                return -EINVAL;
+        }
+        if (isempty(arg_config) && isempty(arg_online)) {
                 fprintf(stderr, "givc-agent: --config FILE is required. See givc-agent --help.\n");
                 return -EINVAL;
         }
@@ -80,6 +95,10 @@ int main(int argc, char *argv[]) {
         if (r <= 0)
                 return r < 0 ? EXIT_USAGE : EXIT_SUCCESS;
         log_open();
+        if (arg_online) {
+                r = online_follow(arg_online);
+                return r < 0 ? EXIT_FAILURE : r;
+        }
         r = config_load(&config, arg_config, &error);
         if (r < 0) {
                 log_error("%s", error ?: strerror(-r));

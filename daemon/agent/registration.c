@@ -5,6 +5,7 @@
 #include "channel.h"
 #include "log.h"
 #include "message-ids.h"
+#include "online.h"
 #include "text.h"
 #include "unit-message.h"
 
@@ -54,6 +55,7 @@ struct registration {
         struct list entries; /* struct entry, one for each unit that has a type */
         struct entry *own;   /* of the agent itself: the first of them */
         size_t n_entries, n_calls, n_done;
+        bool online;            /* told: online.h */
         uint64_t patience_usec; /* CLOCK_MONOTONIC: until when systemd is waited for */
         bool told;              /* that all are done, since the connection came */
         sd_event_source *retry;
@@ -175,11 +177,21 @@ static void log_failure(struct entry *entry, enum rpc_code code, const char *tex
                                 fields.unit, strempty(shown));
 }
 
+/* By the agent's own entry: a unit of it that cannot be registered does not keep it from being reached. */
+static void tell_online(struct registration *registration, bool online) {
+        if (registration->online == online)
+                return;
+        registration->online = online;
+        online_tell(online);
+}
+
 static void entry_failed(struct entry *entry, enum rpc_code code, const char *text) {
         bool refused = code == RPC_PERMISSION_DENIED || code == RPC_UNAUTHENTICATED;
 
         entry->state = ENTRY_FAILED;
         entry->failures++;
+        if (entry == entry->registration->own)
+                tell_online(entry->registration, false);
         entry->retry_usec = usec_add(now_usec(CLOCK_MONOTONIC),
                         refused ? RETRY_REFUSED_USEC : retry_delay(entry->failures));
         /* A connection that is lost says so itself. */
@@ -199,6 +211,8 @@ static void entry_done(struct entry *entry) {
         entry->failures = 0;
         free(entry->failure);
         entry->failure = NULL;
+        if (entry == registration->own)
+                tell_online(registration, true);
         registration->n_done++;
         if (registration->n_done < registration->n_entries || registration->told)
                 return;
@@ -361,6 +375,8 @@ static void on_state(struct rpc_channel *channel, enum rpc_channel_state state, 
         const struct config *config = &registration->manager->config;
         const struct log_fields fields = { .peer = config->admin.name };
 
+        if (state != RPC_CHANNEL_READY)
+                tell_online(registration, false);
         if (state == RPC_CHANNEL_READY) {
                 free(registration->last_reason);
                 registration->last_reason = NULL;
@@ -399,6 +415,8 @@ int registration_new(struct registration **ret, struct manager *manager) {
         if (!registration)
                 return -ENOMEM;
         registration->manager = manager;
+        /* What an earlier run has said, and could not take back. */
+        online_tell(false);
         registration->patience_usec = usec_add(now_usec(CLOCK_MONOTONIC), PATIENCE_USEC);
         list_init(&registration->entries);
         r = make_entries(registration);
@@ -420,6 +438,7 @@ int registration_new(struct registration **ret, struct manager *manager) {
 struct registration *registration_free(struct registration *registration) {
         if (!registration)
                 return NULL;
+        tell_online(registration, false);
         drop_entries(registration);
         rpc_channel_free(registration->channel);
         sd_event_source_disable_unref(registration->retry);
