@@ -3,6 +3,7 @@
 
 #include "agent-link.h"
 #include "application.h"
+#include "bus-object.h"
 #include "fleet.h"
 #include "forward-stream.h"
 #include "log.h"
@@ -116,16 +117,18 @@ static int load_tls(const struct options *options, struct tls_context **ret) {
         return r;
 }
 
-static void reload(struct reactor *reactor, void *userdata) {
+static int reload(struct reactor *reactor, void *userdata) {
         struct manager *manager = userdata;
         struct registry_agent *agent;
         struct tls_context *tls;
+        int r;
 
         if (!manager->tls)
-                return;
-        if (load_tls(manager->options, &tls) < 0) {
+                return 0;
+        r = load_tls(manager->options, &tls);
+        if (r < 0) {
                 log_error("The certificates stay those of before.");
-                return;
+                return r;
         }
         tls_context_unref(manager->tls);
         manager->tls = tls;
@@ -134,6 +137,7 @@ static void reload(struct reactor *reactor, void *userdata) {
                 if (agent->link)
                         agent_link_set_tls(agent->link, tls);
         log_info("Certificates were read again; connections that stand keep the former ones.");
+        return 0;
 }
 
 struct registration_rules manager_rules(const struct manager *manager) {
@@ -318,6 +322,9 @@ int manager_new(struct manager **ret, const struct options *options) {
         r = admin_metrics_begin(manager);
         if (r < 0)
                 return r;
+        r = bus_object_new(&manager->bus_object, manager);
+        if (r < 0)
+                return log_error_errno(r, "Cannot prepare for D-Bus");
         r = listen_everywhere(manager);
         if (r < 0)
                 return r;
@@ -341,6 +348,7 @@ struct manager *manager_free(struct manager *manager) {
         if (!manager)
                 return NULL;
         metrics_socket_free(manager->metrics);
+        bus_object_free(manager->bus_object);
         manager->server = rpc_server_free(manager->server);
         manager->reflection = rpc_reflection_free(manager->reflection);
         manager->health = rpc_health_free(manager->health);

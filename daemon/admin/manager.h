@@ -16,6 +16,8 @@
 #include "settings.h"
 #include "watch.h"
 
+struct bus_object;
+
 struct manager {
         const struct options *options;
         struct reactor *reactor;
@@ -24,6 +26,7 @@ struct manager {
         struct rpc_server *server;
         struct rpc_health *health;
         struct metrics_socket *metrics;
+        struct bus_object *bus_object;
         struct rpc_reflection *reflection;
         struct registry *registry;
         struct registry_store *store;

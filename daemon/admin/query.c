@@ -3,13 +3,18 @@
 
 #include "application.h"
 
-/* The VM that an entry belongs to; a VM's unit, although the host's, belongs to the VM that it is. */
+const char *query_vm(const struct registry_entry *entry, char name[static REGISTRY_NAME_MAX + 1]) {
+        if (entry->type.service == COMPONENT_VM && registry_vm_of_unit(entry->name, name) >= 0)
+                return name;
+        return entry->agent->vm;
+}
+
+/* NULL: ENOMEM. */
 static char *vm_name(const struct registry_entry *entry, struct arena *arena) {
         char name[REGISTRY_NAME_MAX + 1];
+        const char *vm = query_vm(entry, name);
 
-        if (entry->type.service == COMPONENT_VM && registry_vm_of_unit(entry->name, name) >= 0)
-                return arena_strdup(arena, name);
-        return entry->agent->vm;
+        return vm == name ? arena_strdup(arena, name) : (char *) vm;
 }
 
 /* Of what has ended, "" of all else; NULL: ENOMEM. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "application-instances.h"
 #include "application-start.h"
+#include "bus-object.h"
 #include "config-read.h"
 #include "log.h"
 #include "message-ids.h"
@@ -53,11 +54,15 @@ int application_instance_add(struct manager *manager, const char *name, struct a
                 return r;
         }
         list_append(&manager->instances, &instance->instances);
+        if (instance->shown)
+                bus_object_unit_added(manager->bus_object, &instance->unit);
         *ret = instance;
         return 0;
 }
 
 void application_instance_remove(struct manager *manager, struct application_instance *instance) {
+        if (instance->shown)
+                bus_object_unit_removed(manager->bus_object, &instance->unit);
         if (instance->registered && manager->registration)
                 registration_remove(manager->registration, &instance->unit);
         if (instance->start)

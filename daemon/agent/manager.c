@@ -2,6 +2,7 @@
 #include "manager.h"
 #include "application-instances.h"
 #include "application-start.h"
+#include "bus-object.h"
 #include "call.h"
 #include "ctap.h"
 #include "descriptors.h"
@@ -109,6 +110,7 @@ static void log_config(const struct config *config) {
 static void tell_unit(
                 struct manager *manager, const struct whitelist_unit *unit, const struct unit_state *state) {
         unit_watch_tell(manager, unit, state);
+        bus_object_unit_changed(manager->bus_object, unit);
         if (manager->registration)
                 registration_unit_known(manager->registration, unit);
 }
@@ -124,6 +126,8 @@ static void on_unit_changed(struct units *units, const struct unit_state *state,
                 tell_unit(manager, own, state);
         if (unit && unit != own)
                 tell_unit(manager, unit, state);
+        if (instance && instance->shown)
+                bus_object_unit_changed(manager->bus_object, &instance->unit);
         if (instance)
                 application_instance_changed(manager, instance, state);
 }
@@ -332,8 +336,14 @@ static const char *needs_restart(const struct config *now, const struct config *
 static void replace_whitelist(struct manager *manager, struct whitelist *new) {
         struct whitelist old = manager->whitelist;
 
+        for (size_t i = 0; i < old.n_units; i++)
+                if (!whitelist_find(new, old.units[i].name))
+                        bus_object_unit_removed(manager->bus_object, &old.units[i]);
         manager->whitelist = *new;
         *new = WHITELIST_NULL;
+        for (size_t i = 0; i < manager->whitelist.n_units; i++)
+                if (!whitelist_find(&old, manager->whitelist.units[i].name))
+                        bus_object_unit_added(manager->bus_object, &manager->whitelist.units[i]);
         registration_refresh(manager->registration);
         unfollow_all(manager, &old);
         whitelist_clear(&old);
@@ -348,8 +358,12 @@ static void replace_tls(struct manager *manager, struct tls_context *tls) {
 
 /* Another admin: register there. */
 static int replace_registration(struct manager *manager) {
+        int r;
+
         manager->registration = registration_free(manager->registration);
-        return registration_new(&manager->registration, manager);
+        r = registration_new(&manager->registration, manager);
+        bus_object_admin_changed(manager->bus_object);
+        return r;
 }
 
 /* All of it or, on any failure (which has been logged), nothing. */
@@ -397,18 +411,19 @@ static int reload(struct manager *manager) {
         return same_admin ? 0 : replace_registration(manager);
 }
 
-static void on_reload(struct reactor *reactor, void *userdata) {
+static int on_reload(struct reactor *reactor, void *userdata) {
         static const struct log_fields kept = { .message_id = GIVC_MESSAGE_CONFIGURATION_KEPT };
         struct manager *manager = userdata;
+        int r;
 
-        if (manager->stopping)
-                return;
-        if (reload(manager) < 0)
+        r = reload(manager);
+        if (r < 0)
                 log_event(LOG_ERR, &kept,
                                 "Not reloaded: the configuration and certificates that were in force stay "
                                 "so.");
         else
                 log_info("Configuration and certificates have been read again.");
+        return r;
 }
 
 /* --- life --- */
@@ -472,7 +487,6 @@ static int start_units(struct manager *manager) {
         r = application_instances_begin(manager);
         if (r < 0)
                 return log_error_errno(r, "Cannot prepare for applications");
-        bus_start(manager->bus);
         return 0;
 }
 
@@ -512,6 +526,10 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
         r = make_server(manager);
         if (r < 0)
                 return log_error_errno(r, "Cannot prepare the server");
+        r = bus_object_new(&manager->bus_object, manager);
+        if (r < 0)
+                return log_error_errno(r, "Cannot prepare to be seen on D-Bus");
+        bus_start(manager->bus);
         r = agent_metrics_begin(manager);
         if (r < 0)
                 return r;
@@ -531,6 +549,7 @@ struct manager *manager_free(struct manager *manager) {
                 return NULL;
         metrics_socket_free(manager->metrics);
         manager->registration = registration_free(manager->registration);
+        manager->bus_object = bus_object_free(manager->bus_object);
         rpc_server_free(manager->server);
         stats_free(manager->stats);
         ctap_free(manager->ctap);

@@ -14,6 +14,7 @@
 #include "units.h"
 #include "whitelist.h"
 
+struct bus_object;
 struct ctap;
 struct registration;
 struct unit_list;
@@ -35,6 +36,7 @@ struct manager {
         struct rpc_reflection *reflection;
         struct rpc_health *health;
         struct metrics_socket *metrics;
+        struct bus_object *bus_object;
         struct registration *registration; /* NULL: we are stopping */
         bool stopping;
 

@@ -29,7 +29,7 @@ static void write_metrics(struct openmetrics *metrics, void *userdata) {
         openmetrics_gauge(metrics, "watchers", NULL, "Streams of the units' changes.",
                         count_list(&manager->watchers));
         openmetrics_gauge(metrics, "admin_connected", NULL, "1: the connection to the admin stands.",
-                        manager->registration && registration_is_online(manager->registration));
+                        manager->registration && registration_is_connected(manager->registration));
 }
 
 int agent_metrics_begin(struct manager *manager) {

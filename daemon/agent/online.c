@@ -138,8 +138,9 @@ static int on_grace_end(sd_event_source *source, uint64_t usec, void *userdata) 
 }
 
 /* There is nothing to read again. */
-static void on_reload(struct reactor *reactor, void *userdata) {
+static int on_reload(struct reactor *reactor, void *userdata) {
         look(userdata);
+        return 0;
 }
 
 static void on_stop(struct reactor *reactor, void *userdata) {

@@ -2,6 +2,7 @@
 #include "registration.h"
 #include "admin.pb-c.h"
 #include "application-instances.h"
+#include "bus-object.h"
 #include "channel.h"
 #include "log.h"
 #include "message-ids.h"
@@ -56,6 +57,8 @@ struct registration {
         struct entry *own;   /* of the agent itself: the first of them */
         size_t n_entries, n_calls, n_done;
         bool online;            /* told: online.h */
+        bool connected;         /* the channel stands */
+        uint64_t since_usec;    /* CLOCK_REALTIME: of the last change of that */
         uint64_t patience_usec; /* CLOCK_MONOTONIC: until when systemd is waited for */
         bool told;              /* that all are done, since the connection came */
         sd_event_source *retry;
@@ -375,6 +378,11 @@ static void on_state(struct rpc_channel *channel, enum rpc_channel_state state, 
         const struct config *config = &registration->manager->config;
         const struct log_fields fields = { .peer = config->admin.name };
 
+        if (registration->connected != (state == RPC_CHANNEL_READY)) {
+                registration->connected = !registration->connected;
+                registration->since_usec = now_usec(CLOCK_REALTIME);
+                bus_object_admin_changed(registration->manager->bus_object);
+        }
         if (state != RPC_CHANNEL_READY)
                 tell_online(registration, false);
         if (state == RPC_CHANNEL_READY) {
@@ -415,6 +423,7 @@ int registration_new(struct registration **ret, struct manager *manager) {
         if (!registration)
                 return -ENOMEM;
         registration->manager = manager;
+        registration->since_usec = now_usec(CLOCK_REALTIME);
         /* What an earlier run has said, and could not take back. */
         online_tell(false);
         registration->patience_usec = usec_add(now_usec(CLOCK_MONOTONIC), PATIENCE_USEC);
@@ -448,8 +457,12 @@ struct registration *registration_free(struct registration *registration) {
         return NULL;
 }
 
-bool registration_is_online(const struct registration *registration) {
-        return rpc_channel_get_state(registration->channel) == RPC_CHANNEL_READY;
+bool registration_is_connected(const struct registration *registration) {
+        return registration->connected;
+}
+
+uint64_t registration_since(const struct registration *registration) {
+        return registration->since_usec;
 }
 
 void registration_refresh(struct registration *registration) {

@@ -17,7 +17,9 @@ struct registration *registration_free(struct registration *registration);
 DEFINE_CLEANUP(struct registration, registration_free)
 
 /* Whether the connection to the admin stands. */
-bool registration_is_online(const struct registration *registration);
+bool registration_is_connected(const struct registration *registration);
+/* Since when it has stood, or not: CLOCK_REALTIME. */
+uint64_t registration_since(const struct registration *registration);
 /* The whitelist is another: registers all of it again. */
 void registration_refresh(struct registration *registration);
 /* The certificates for the next connection. */

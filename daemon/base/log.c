@@ -23,6 +23,32 @@ int log_get_max_level(void) {
         return log_state.max_level;
 }
 
+static const char *const level_names[] = {
+        [LOG_EMERG] = "emerg",
+        [LOG_ALERT] = "alert",
+        [LOG_CRIT] = "crit",
+        [LOG_ERR] = "err",
+        [LOG_WARNING] = "warning",
+        [LOG_NOTICE] = "notice",
+        [LOG_INFO] = "info",
+        [LOG_DEBUG] = "debug",
+};
+
+const char *log_level_name(int priority) {
+        return priority >= 0 && (size_t) priority < ELEMENTSOF(level_names) ? level_names[priority] : NULL;
+}
+
+int log_level_from_name(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(level_names); i++)
+                if (streq(name, level_names[i]))
+                        return (int) i;
+        return -EINVAL;
+}
+
+const char *log_get_target(void) {
+        return log_state.journal ? "journal" : "console";
+}
+
 void log_open(void) {
         const char *stream = getenv("JOURNAL_STREAM");
         unsigned long long device, inode;

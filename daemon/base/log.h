@@ -25,6 +25,12 @@ struct log_fields {
 /* Messages of a higher number (less important) than this are dropped. At start: LOG_INFO. */
 void log_set_max_level(int priority);
 int log_get_max_level(void);
+/* "debug" and so on to "emerg", systemd's names for them; NULL: no level. */
+const char *log_level_name(int priority);
+/* -EINVAL: there is no level of that name. */
+int log_level_from_name(const char *name);
+/* Where messages go: "journal" or "console". */
+const char *log_get_target(void);
 /* Chooses the journal if standard error is a stream to it (JOURNAL_STREAM=, systemd.exec(5)). Call once,
  * early. */
 void log_open(void);

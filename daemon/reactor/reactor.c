@@ -27,14 +27,19 @@ static void notify_reloading(void) {
         (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, now_usec(CLOCK_MONOTONIC));
 }
 
-static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
-        struct reactor *reactor = userdata;
+int reactor_reload(struct reactor *reactor) {
+        int r;
 
         if (reactor->stopping)
-                return 0;
+                return -ESHUTDOWN;
         notify_reloading();
-        reactor->ops->reload(reactor, reactor->userdata);
+        r = reactor->ops->reload(reactor, reactor->userdata);
         (void) sd_notify(0, "READY=1");
+        return r;
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata) {
+        (void) reactor_reload(userdata);
         return 0;
 }
 

@@ -13,8 +13,11 @@
 struct reactor;
 
 struct reactor_ops {
-        /* SIGHUP: read configuration and certificates again. RELOADING=1 was sent; READY=1 follows the return. */
-        void (*reload)(struct reactor *reactor, void *userdata);
+        /*
+         * SIGHUP, or reactor_reload(): read configuration and certificates again. RELOADING=1 was sent; READY=1 follows
+         * the return. 0, or a negative errno: it has been logged, and what was in force stays so.
+         */
+        int (*reload)(struct reactor *reactor, void *userdata);
         /*
          * SIGTERM or SIGINT, told once: finish what is under way, then call reactor_exit(). STOPPING=1 was sent. A
          * second signal, or drain_usec passing, ends the loop regardless.
@@ -45,6 +48,9 @@ int reactor_unstore(struct reactor *reactor, const char *name);
 /* Tells the service manager READY=1 and the STATUS= text. */
 void reactor_ready(struct reactor *reactor, const char *status);
 void reactor_status(struct reactor *reactor, const char *status);
+
+/* As SIGHUP does. What reload() returned; -ESHUTDOWN: we are stopping. */
+int reactor_reload(struct reactor *reactor);
 
 /* Runs until reactor_exit(): its code, or a negative errno. */
 int reactor_run(struct reactor *reactor);

@@ -108,6 +108,11 @@ def basic_system():
         wants('sysinit.target', 'systemd-journald.service'),
         wants('sysinit.target', 'systemd-journal-flush.service'),
         wants('sysinit.target', 'systemd-tmpfiles-setup.service'),
+        # As the installation of a package would; systemd-sysusers.service itself runs after an update of /usr alone.
+        unit('fleet-users.service', '[Unit]\nDescription=Users of what is installed\nDefaultDependencies=no\n'
+                                    'Before=sysinit.target dbus.socket\n\n'
+                                    '[Service]\nType=oneshot\nExecStart=systemd-sysusers givc.conf\n'),
+        wants('sysinit.target', 'fleet-users.service', f'{SYSTEM}/fleet-users.service'),
         wants('sockets.target', 'systemd-journald.socket'),
         wants('sockets.target', 'systemd-journald-dev-log.socket'),
         wants('sockets.target', 'dbus.socket'),

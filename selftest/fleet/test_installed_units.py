@@ -43,7 +43,8 @@ def test_start_to_ready_is_quick(givc, daemon):
 def test_the_admin_is_nobody_and_can_do_nothing(givc):
     pid = givc.unit('admin-vm', 'givc-admin.service')['MainPID']
     status = dict(line.split(':', 1) for line in givc.run('admin-vm', ['cat', f'/proc/{pid}/status'], check=True).stdout.splitlines())
-    assert int(status['Uid'].split()[0]) >= 61184  # the range of dynamic users
+    user = givc.run('admin-vm', ['id', '-u', 'givc-admin'], check=True).stdout.strip()
+    assert user != '0' and set(status['Uid'].split()) == {user}
     assert [int(status[name], 16) for name in ('CapEff', 'CapPrm', 'CapBnd', 'CapAmb')] == [0, 0, 0, 0]
     assert int(status['Seccomp']) == 2
     assert int(status['NoNewPrivs']) == 1

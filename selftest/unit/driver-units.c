@@ -158,7 +158,8 @@ static int on_input(sd_event_source *source, int fd, uint32_t revents, void *use
         return 0;
 }
 
-static void on_reload(struct reactor *reactor, void *userdata) {
+static int on_reload(struct reactor *reactor, void *userdata) {
+        return 0;
 }
 
 static void on_stop(struct reactor *reactor, void *userdata) {

@@ -22,10 +22,11 @@ static struct {
         bool signal_in_stop;
 } world;
 
-static void on_reload(struct reactor *reactor, void *userdata) {
+static int on_reload(struct reactor *reactor, void *userdata) {
         cr_assert_eq(userdata, &world);
         world.reloads++;
         raise(SIGTERM);
+        return 0;
 }
 
 static void on_stop(struct reactor *reactor, void *userdata) {

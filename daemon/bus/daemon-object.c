@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon-object.h"
+
+#include "authorize.h"
+#include "log.h"
+#include "text.h"
+
+#define DAEMON_INTERFACE      "org.ghaf.Givc1.Daemon"
+#define LOG_CONTROL_PATH      "/org/freedesktop/LogControl1"
+#define LOG_CONTROL_INTERFACE "org.freedesktop.LogControl1"
+
+#define ACTION_RELOAD    "org.ghaf.givc1.reload"
+#define ACTION_LOG_LEVEL "org.ghaf.givc1.set-log-level"
+
+struct daemon_object {
+        struct bus *bus;
+        struct daemon_object_config config;
+        struct authorizer *authorizer;
+        uint64_t started_usec; /* CLOCK_REALTIME */
+        bool published;
+        sd_bus_slot *name; /* while it is asked for */
+        int logged_error;  /* why the name is not ours, as it was logged last */
+};
+
+const char *daemon_object_text(const char *text) {
+        text = strempty(text);
+        return text_is_utf8(text, strlen(text)) ? text : "?";
+}
+
+/* ---- reading ---- */
+
+static int get_version(sd_bus *connection, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct daemon_object *object = userdata;
+
+        return sd_bus_message_append(reply, "s", object->config.version);
+}
+
+static int get_tls(sd_bus *connection, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct daemon_object *object = userdata;
+
+        return sd_bus_message_append(reply, "b", object->config.tls);
+}
+
+static int get_access_control(sd_bus *connection, const char *path, const char *interface,
+                const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct daemon_object *object = userdata;
+
+        return sd_bus_message_append(reply, "b", object->config.access_control);
+}
+
+static int get_log_level(sd_bus *connection, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", log_level_name(log_get_max_level()));
+}
+
+static int get_log_target(sd_bus *connection, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", log_get_target());
+}
+
+static int get_identifier(sd_bus *connection, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct daemon_object *object = userdata;
+
+        return sd_bus_message_append(reply, "s", object->config.identifier);
+}
+
+struct peers {
+        sd_bus_message *reply;
+        int error;
+};
+
+static void append_peer(const struct rpc_peer *peer, void *userdata) {
+        struct peers *peers = userdata;
+
+        if (peers->error >= 0)
+                peers->error = sd_bus_message_append(peers->reply, "(sstt)",
+                                peer->identity ? daemon_object_text(peer->identity->name) : "",
+                                daemon_object_text(peer->host), peer->since_usec, peer->calls);
+}
+
+static int get_peers(sd_bus *connection, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct daemon_object *object = userdata;
+        struct peers peers = { .reply = reply };
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "(sstt)");
+        if (r < 0)
+                return r;
+        rpc_server_foreach_peer(object->config.server, append_peer, &peers);
+        return peers.error < 0 ? peers.error : sd_bus_message_close_container(reply);
+}
+
+static uint64_t counter_value(const struct rpc_server_counters *c, const char *property) {
+        const struct {
+                const char *property;
+                uint64_t value;
+        } counters[] = {
+                { "Connections", c->connections },
+                { "ConnectionsOpen", c->connections_now },
+                { "Handshakes", c->handshakes },
+                { "Calls", c->calls },
+                { "CallsInProgress", c->calls_now },
+                { "CallErrors", c->failures },
+                { "QueuedBytes", c->queued_bytes },
+        };
+        uint64_t refused = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(counters); i++)
+                if (streq(counters[i].property, property))
+                        return counters[i].value;
+        for (size_t i = 0; i < ELEMENTSOF(c->refused); i++)
+                refused += c->refused[i];
+        return refused; /* "ConnectionsRefused", the one that is left */
+}
+
+static int get_counter(sd_bus *connection, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const struct daemon_object *object = userdata;
+        struct rpc_server_counters counters;
+
+        rpc_server_get_counters(object->config.server, &counters);
+        return sd_bus_message_append(reply, "t", counter_value(&counters, property));
+}
+
+/* ---- writing ---- */
+
+static void reload_allowed(sd_bus_message *call, uint32_t uid, void *userdata) {
+        struct daemon_object *object = userdata;
+        int r;
+
+        log_notice("User %u asks over D-Bus to reload.", uid);
+        r = object->config.reload(object->config.userdata);
+        if (r < 0)
+                (void) sd_bus_reply_method_errorf(call, SD_BUS_ERROR_FAILED,
+                                "Not reloaded: %s. What was in force stays so; the journal says more.",
+                                strerror(-r));
+        else
+                (void) sd_bus_reply_method_return(call, NULL);
+}
+
+static int on_reload(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+        struct daemon_object *object = userdata;
+
+        return authorizer_ask(object->authorizer, call, ACTION_RELOAD, reload_allowed, object);
+}
+
+/* The level in a call: SetLogLevel(s), or Set(ssv) of the property. */
+static int read_level(sd_bus_message *call, int *ret) {
+        const char *name;
+        int r;
+
+        r = sd_bus_message_rewind(call, true);
+        if (r < 0)
+                return r;
+        if (sd_bus_message_is_method_call(call, "org.freedesktop.DBus.Properties", "Set"))
+                r = sd_bus_message_read(call, "ssv", NULL, NULL, "s", &name);
+        else
+                r = sd_bus_message_read(call, "s", &name);
+        if (r < 0)
+                return r;
+        *ret = log_level_from_name(name);
+        return MIN(*ret, 0);
+}
+
+static void level_allowed(sd_bus_message *call, uint32_t uid, void *userdata) {
+        struct daemon_object *object = userdata;
+        sd_bus *connection = bus_connection(object->bus);
+        int level;
+
+        if (read_level(call, &level) < 0)
+                return; /* it was readable when we asked whether it may */
+        log_notice("User %u sets over D-Bus the log's level to %s.", uid, log_level_name(level));
+        if (level != log_get_max_level()) {
+                log_set_max_level(level);
+                (void) sd_bus_emit_properties_changed(
+                                connection, DAEMON_OBJECT_PATH, DAEMON_INTERFACE, "LogLevel", NULL);
+                (void) sd_bus_emit_properties_changed(
+                                connection, LOG_CONTROL_PATH, LOG_CONTROL_INTERFACE, "LogLevel", NULL);
+        }
+        (void) sd_bus_reply_method_return(call, NULL);
+}
+
+static int on_set_log_level(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+        struct daemon_object *object = userdata;
+        int level, r;
+
+        r = read_level(call, &level);
+        if (r < 0)
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
+                                "That is no level. There are: emerg, alert, crit, err, warning, notice, "
+                                "info, debug.");
+        return authorizer_ask(object->authorizer, call, ACTION_LOG_LEVEL, level_allowed, object);
+}
+
+/*
+ * Comes before the vtables. To set a property as sd-bus does it cannot wait for an authorization: so what
+ * sets the level is taken here.
+ */
+static int on_call(sd_bus_message *call, void *userdata, sd_bus_error *error) {
+        const char *interface, *property;
+
+        if (!sd_bus_message_is_method_call(call, "org.freedesktop.DBus.Properties", "Set") ||
+                        sd_bus_message_read(call, "ss", &interface, &property) < 0 ||
+                        !streq(property, "LogLevel") ||
+                        (!streq(interface, DAEMON_INTERFACE) && !streq(interface, LOG_CONTROL_INTERFACE)))
+                return 0;
+        return on_set_log_level(call, userdata, error);
+}
+
+static int set_nothing(sd_bus *connection, const char *path, const char *interface, const char *property,
+                sd_bus_message *value, void *userdata, sd_bus_error *error) {
+        return -EPERM; /* on_call() has taken it */
+}
+
+#define COUNTER(name) SD_BUS_PROPERTY(name, "t", get_counter, 0, 0)
+
+static const sd_bus_vtable daemon_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Version", "s", get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("StartedAt", "t", NULL, offsetof(struct daemon_object, started_usec),
+                        SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Tls", "b", get_tls, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("AccessControl", "b", get_access_control, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_WRITABLE_PROPERTY("LogLevel", "s", get_log_level, set_nothing, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE | SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("Peers", "a(sstt)", get_peers, 0, 0),
+        COUNTER("Connections"),
+        COUNTER("ConnectionsOpen"),
+        COUNTER("ConnectionsRefused"),
+        COUNTER("Handshakes"),
+        COUNTER("Calls"),
+        COUNTER("CallsInProgress"),
+        COUNTER("CallErrors"),
+        COUNTER("QueuedBytes"),
+        SD_BUS_METHOD_WITH_NAMES("SetLogLevel", "s", SD_BUS_PARAM(level), "", , on_set_log_level,
+                        SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Reload", "", "", on_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END,
+};
+
+/* org.freedesktop.LogControl1(5) */
+static const sd_bus_vtable log_control_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_WRITABLE_PROPERTY("LogLevel", "s", get_log_level, set_nothing, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE | SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_PROPERTY("LogTarget", "s", get_log_target, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("SyslogIdentifier", "s", get_identifier, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_VTABLE_END,
+};
+
+/* ---- objects below ---- */
+
+int daemon_object_path(const char *kind, const char *name, char **ret_path) {
+        _cleanup_(freep) char *prefix = text_printf("%s/%s", DAEMON_OBJECT_PATH, kind);
+
+        return prefix ? sd_bus_path_encode(prefix, name, ret_path) : -ENOMEM;
+}
+
+int daemon_object_find(const char *kind, const char *path, char **ret_name) {
+        _cleanup_(freep) char *prefix = text_printf("%s/%s", DAEMON_OBJECT_PATH, kind);
+        int r;
+
+        if (!prefix)
+                return -ENOMEM;
+        r = sd_bus_path_decode(path, prefix, ret_name);
+        return r == 0 ? -ENOENT : r;
+}
+
+sd_bus *daemon_object_connection(const struct daemon_object *object) {
+        return object && object->published ? bus_connection(object->bus) : NULL;
+}
+
+void daemon_object_added(const struct daemon_object *object, const char *kind, const char *name) {
+        sd_bus *connection = daemon_object_connection(object);
+        _cleanup_(freep) char *path = NULL;
+
+        if (connection && daemon_object_path(kind, name, &path) >= 0)
+                (void) sd_bus_emit_object_added(connection, path);
+}
+
+void daemon_object_removed(const struct daemon_object *object, const char *kind, const char *name) {
+        sd_bus *connection = daemon_object_connection(object);
+        _cleanup_(freep) char *path = NULL;
+
+        if (connection && daemon_object_path(kind, name, &path) >= 0)
+                (void) sd_bus_emit_object_removed(connection, path);
+}
+
+void daemon_object_changed(const struct daemon_object *object, const char *kind, const char *name,
+                const char *interface, const char *const *properties) {
+        sd_bus *connection = daemon_object_connection(object);
+        _cleanup_(freep) char *path = NULL;
+
+        if (connection && daemon_object_path(kind, name, &path) >= 0)
+                (void) sd_bus_emit_properties_changed_strv(
+                                connection, path, interface, (char **) properties);
+}
+
+/* ---- on the bus ---- */
+
+static int on_name(sd_bus_message *answer, void *userdata, sd_bus_error *ret_error) {
+        struct daemon_object *object = userdata;
+        uint32_t result = 0;
+        int error = 0;
+
+        object->name = sd_bus_slot_unref(object->name);
+        if (sd_bus_message_is_method_error(answer, NULL))
+                error = sd_bus_message_get_errno(answer);
+        else if (sd_bus_message_read(answer, "u", &result) < 0 || (result != 1 && result != 4))
+                error = EEXIST; /* neither "primary owner" nor "already owner" */
+        if (error != 0 && error != object->logged_error)
+                log_warning_errno(-error, "Cannot be %s on the bus, so nobody can look at us there",
+                                object->config.name);
+        object->logged_error = error;
+        return 0;
+}
+
+static int publish(struct daemon_object *object, sd_bus *connection) {
+        int r;
+
+        r = sd_bus_add_object(connection, NULL, DAEMON_OBJECT_PATH, on_call, object);
+        if (r >= 0)
+                r = sd_bus_add_object(connection, NULL, LOG_CONTROL_PATH, on_call, object);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(connection, NULL, DAEMON_OBJECT_PATH, DAEMON_INTERFACE,
+                                daemon_vtable, object);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(connection, NULL, LOG_CONTROL_PATH, LOG_CONTROL_INTERFACE,
+                                log_control_vtable, object);
+        if (r >= 0)
+                r = sd_bus_add_object_manager(connection, NULL, DAEMON_OBJECT_PATH);
+        if (r >= 0)
+                r = object->config.publish(connection, object->config.userdata);
+        if (r >= 0)
+                r = sd_bus_request_name_async(
+                                connection, &object->name, object->config.name, 0, on_name, object);
+        return r;
+}
+
+static void on_connected(struct bus *bus, void *userdata) {
+        struct daemon_object *object = userdata;
+        int r;
+
+        object->name = sd_bus_slot_unref(object->name);
+        r = publish(object, bus_connection(bus));
+        object->published = r >= 0;
+        if (r < 0)
+                log_warning_errno(r, "Cannot show ourselves on the bus");
+}
+
+static void on_lost(struct bus *bus, void *userdata) {
+        struct daemon_object *object = userdata;
+
+        object->published = false;
+        object->name = sd_bus_slot_unref(object->name);
+        authorizer_drop(object->authorizer);
+}
+
+static const struct bus_listener bus_listener = { .connected = on_connected, .lost = on_lost };
+
+/* ---- life ---- */
+
+int daemon_object_new(
+                struct daemon_object **ret, struct bus *bus, const struct daemon_object_config *config) {
+        _cleanup_(daemon_object_freep) struct daemon_object *object = NULL;
+        int r;
+
+        object = malloc(sizeof(*object));
+        if (!object)
+                return -ENOMEM;
+        *object = (struct daemon_object){
+                .bus = bus,
+                .config = *config,
+                .started_usec = now_usec(CLOCK_REALTIME),
+        };
+        r = authorizer_new(&object->authorizer, bus);
+        if (r < 0)
+                return r;
+        r = bus_add_listener(bus, &bus_listener, object);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(object);
+        return 0;
+}
+
+struct daemon_object *daemon_object_free(struct daemon_object *object) {
+        if (!object)
+                return NULL;
+        bus_remove_listener(object->bus, &bus_listener, object);
+        sd_bus_slot_unref(object->name);
+        authorizer_free(object->authorizer);
+        free(object);
+        return NULL;
+}

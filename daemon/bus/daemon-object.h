@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * What a daemon of ours shows of itself on the bus (org.ghaf.Givc1(5)): a name that it owns, the object
+ * /org/ghaf/Givc1 with the interface org.ghaf.Givc1.Daemon and an object manager, and systemd's
+ * org.freedesktop.LogControl1. Put there again whenever the bus is back; a bus that is not there is missed
+ * by nobody.
+ */
+
+#include "bus.h"
+#include "server.h"
+
+#define DAEMON_OBJECT_PATH "/org/ghaf/Givc1"
+
+struct daemon_object;
+
+struct daemon_object_config {
+        const char *name;       /* to own: "org.ghaf.Givc1.Admin" */
+        const char *identifier; /* of our lines in the journal: "givc-admin" */
+        const char *version;
+        bool tls, access_control;
+        struct rpc_server *server;
+        /* Reads everything again; negative errno: what was in force stays so. */
+        int (*reload)(void *userdata);
+        /* Adds what else there is to see, in floating slots. 0 or a negative errno. */
+        int (*publish)(sd_bus *connection, void *userdata);
+        void *userdata;
+};
+
+/* Before bus_start(). Texts of config must last. 0 or a negative errno. */
+int daemon_object_new(
+                struct daemon_object **ret, struct bus *bus, const struct daemon_object_config *config);
+struct daemon_object *daemon_object_free(struct daemon_object *object);
+DEFINE_CLEANUP(struct daemon_object, daemon_object_free)
+
+/* The connection, if what is published is there; else NULL. object may be NULL. */
+sd_bus *daemon_object_connection(const struct daemon_object *object);
+
+/* Objects below ours, by a name of any characters: <DAEMON_OBJECT_PATH>/<kind>/<name, encoded>. */
+int daemon_object_find(const char *kind, const char *path, char **ret_name);
+int daemon_object_path(const char *kind, const char *name, char **ret_path);
+/* What signals about one say; nothing where there is no connection. names: NULL-terminated. */
+void daemon_object_added(const struct daemon_object *object, const char *kind, const char *name);
+void daemon_object_removed(const struct daemon_object *object, const char *kind, const char *name);
+void daemon_object_changed(const struct daemon_object *object, const char *kind, const char *name,
+                const char *interface, const char *const *properties);
+
+/* text, or "?" where it is not fit for the bus, which disconnects whoever sends what is not UTF-8. */
+const char *daemon_object_text(const char *text);
