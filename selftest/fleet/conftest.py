@@ -8,6 +8,7 @@ from miniature import Fleet
 
 def pytest_addoption(parser):
     parser.addoption('--destdir', help="the DESTDIR of givc's meson install")
+    parser.addoption('--kills', type=int, default=25, help='how often test_soak kills a daemon')
 
 
 @pytest.fixture(scope='session')
