@@ -3,12 +3,14 @@
 
 #include "query.h"
 
-/* Each holds its queue; more than this many are not people and their tools. */
-#define WATCHERS_MAX 128
+/* Two for each VM of the largest fleet; each costs a stream, and some microseconds of every change. */
+#define WATCHERS_MAX 1024
 /* So that one peer does not take the room of all. */
 #define WATCHERS_PER_PEER 16
 /* What may be queued beyond the first item: some thousand changes, the noise of a whole fleet's start. */
 #define QUEUE_BYTES_MAX (1024 * 1024)
+/* What all of them may have queued: as many as that, all of them slow, would take a gigabyte. */
+#define QUEUES_BYTES_MAX (64 * (size_t) QUEUE_BYTES_MAX)
 
 struct watchers {
         struct registry *registry;
@@ -53,6 +55,28 @@ static void send_change(struct watcher *watcher, const Admin__WatchItem *item) {
                                 "changes are not read as fast as they come: watch again");
 }
 
+static size_t count_queued(const struct watchers *watchers) {
+        struct watcher *watcher;
+        size_t n = 0;
+
+        LIST_FOREACH(watcher, &watchers->list, list)
+                n += rpc_call_queued(watcher->call);
+        return n;
+}
+
+/* The slowest give way to the others. */
+static void relieve(struct watchers *watchers) {
+        while (count_queued(watchers) > QUEUES_BYTES_MAX) {
+                struct watcher *watcher, *slowest = NULL;
+
+                LIST_FOREACH(watcher, &watchers->list, list)
+                        if (!slowest || rpc_call_queued(watcher->call) > rpc_call_queued(slowest->call))
+                                slowest = watcher;
+                end_watcher(slowest, RPC_RESOURCE_EXHAUSTED,
+                                "too much is queued for all who watch: watch again");
+        }
+}
+
 static void registry_changed(enum registry_event event, const struct registry_entry *entry, void *userdata) {
         struct watchers *watchers = userdata;
         Admin__WatchItem item = ADMIN__WATCH_ITEM__INIT;
@@ -71,6 +95,7 @@ static void registry_changed(enum registry_event event, const struct registry_en
                 item.added = &subject; /* all three are one place */
                 LIST_FOREACH_SAFE(watcher, next, &watchers->list, list)
                         send_change(watcher, &item);
+                relieve(watchers);
         } else
                 LIST_FOREACH_SAFE(watcher, next, &watchers->list, list)
                         end_watcher(watcher, RPC_RESOURCE_EXHAUSTED, "out of memory: watch again");
@@ -153,6 +178,10 @@ void watchers_add(struct watchers *watchers, struct rpc_call *call) {
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
                                 "too many watches: %d in all and %d of one peer are allowed", WATCHERS_MAX,
                                 WATCHERS_PER_PEER);
+                return;
+        }
+        if (count_queued(watchers) > QUEUES_BYTES_MAX) {
+                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too much is queued for others who watch");
                 return;
         }
         watcher = malloc(sizeof(*watcher));
