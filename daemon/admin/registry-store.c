@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "registry-store.h"
 
-#include "buffer.h"
 #include "log.h"
 #include "ratelimit.h"
 
@@ -107,56 +106,68 @@ static int write_all(int fd, const void *data, size_t n, uint64_t offset) {
         return 0;
 }
 
+/* In pieces, as a whole would be a megabyte or two that malloc() does not always give back. */
 struct snapshot {
-        struct buffer buffer;
-        int error;
+        int fd;
+        uint64_t end; /* of what is written */
+        uint8_t bytes[16 * RECORD_MAX];
+        size_t n;
 };
 
-static void add_to_snapshot(struct snapshot *snapshot, const struct registry_entry *entry) {
-        uint8_t record[RECORD_MAX];
+static int flush_snapshot(struct snapshot *snapshot) {
+        int r;
+
+        r = write_all(snapshot->fd, snapshot->bytes, snapshot->n, snapshot->end);
+        if (r < 0)
+                return r;
+        snapshot->end += snapshot->n;
+        snapshot->n = 0;
+        return 0;
+}
+
+static int add_to_snapshot(struct snapshot *snapshot, const struct registry_entry *entry) {
+        uint8_t *record = snapshot->bytes + snapshot->n;
         size_t n = make_put_record(entry, record);
 
-        if (n == 0 || snapshot->error < 0)
-                return;
+        if (n == 0)
+                return 0;
         seal_record(record, n);
-        snapshot->error = buffer_append(&snapshot->buffer, record, n);
+        snapshot->n += n;
+        return snapshot->n > sizeof(snapshot->bytes) - RECORD_MAX ? flush_snapshot(snapshot) : 0;
 }
 
 /* Everything that the registry holds, each agent before its units. */
 static int take_snapshot(struct registry *registry, struct snapshot *snapshot) {
         struct registry_agent *agent;
         struct registry_entry *unit;
+        int r = 0;
 
         LIST_FOREACH(agent, registry_agents(registry), agents) {
-                add_to_snapshot(snapshot, agent->entry);
+                r = r < 0 ? r : add_to_snapshot(snapshot, agent->entry);
                 LIST_FOREACH(unit, &agent->units, units)
-                        add_to_snapshot(snapshot, unit);
+                        r = r < 0 ? r : add_to_snapshot(snapshot, unit);
         }
-        return snapshot->error;
+        return r < 0 ? r : flush_snapshot(snapshot);
 }
 
 /* Appends all that is held; then, in one step, lets reading begin there; then gives back what was before. */
 static int begin_anew(struct registry_store *store) {
-        struct snapshot snapshot = {};
+        struct snapshot snapshot = { .fd = store->fd, .end = store->end };
         uint64_t begin = store->end, begin_le = htole64(begin);
         int r;
 
         r = take_snapshot(store->registry, &snapshot);
         if (r >= 0)
-                r = write_all(store->fd, buffer_bytes(&snapshot.buffer), buffer_length(&snapshot.buffer),
-                                begin);
-        if (r >= 0)
                 r = write_all(store->fd, &begin_le, sizeof(begin_le), BEGIN_AT);
-        if (r >= 0) {
-                store->begin = begin;
-                store->snapshot = buffer_length(&snapshot.buffer);
-                store->end = begin + store->snapshot;
-                store->broken = false;
-                (void) fallocate(store->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, RECORDS_AT,
-                                (off_t) (begin - RECORDS_AT));
-        }
-        buffer_clear(&snapshot.buffer);
-        return r;
+        if (r < 0)
+                return r;
+        store->begin = begin;
+        store->snapshot = snapshot.end - begin;
+        store->end = snapshot.end;
+        store->broken = false;
+        (void) fallocate(store->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, RECORDS_AT,
+                        (off_t) (begin - RECORDS_AT));
+        return 0;
 }
 
 static int append(struct registry_store *store, enum registry_event event,
