@@ -266,7 +266,7 @@ def sanitized():
     text = ('[Service]\nSystemCallFilter=\nMemoryDenyWriteExecute=no\nProtectProc=default\nProcSubset=all\n'
             'Environment=UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1\n')
     return [file(f'{where}/givc-{daemon}.service.d/sanitized.conf', text)
-            for where in (SYSTEM, '/etc/systemd/user') for daemon in ('admin', 'agent')]
+            for where in (SYSTEM, '/etc/systemd/user') for daemon in ('admin', 'agent', 'online')]
 
 
 def ctl_environment(where):
