@@ -9,8 +9,9 @@
 #define WATCHERS_PER_PEER 16
 /* What may be queued beyond the first item: some thousand changes, the noise of a whole fleet's start. */
 #define QUEUE_BYTES_MAX (1024 * 1024)
-/* What all of them may have queued: as many as that, all of them slow, would take a gigabyte. */
-#define QUEUES_BYTES_MAX (64 * (size_t) QUEUE_BYTES_MAX)
+/* What all of them may have queued, which takes twice that, as most messages are small: all of them slow
+ * would take a gigabyte. */
+#define QUEUES_BYTES_MAX (32 * (size_t) QUEUE_BYTES_MAX)
 
 struct watchers {
         struct registry *registry;
@@ -44,6 +45,10 @@ static void end_watcher(struct watcher *watcher, enum rpc_code code, const char 
         struct rpc_call *call = watcher->call;
 
         remove_watcher(watcher);
+        /* Or who watches again and again without reading would fill our memory with what nobody waits for.
+         */
+        if (code == RPC_RESOURCE_EXHAUSTED)
+                rpc_call_cut(call);
         rpc_call_fail(call, code, "%s", reason);
 }
 

@@ -90,6 +90,10 @@ size_t rpc_call_queued(const struct rpc_call *call) {
         return call->stream->out_bytes;
 }
 
+void rpc_call_cut(struct rpc_call *call) {
+        http2_stream_cut(call->stream);
+}
+
 void rpc_call_set_ops(struct rpc_call *call, const struct rpc_call_ops *ops, void *userdata) {
         call->ops = ops;
         call->userdata = userdata;

@@ -55,6 +55,8 @@ int rpc_call_send(struct rpc_call *call, const ProtobufCMessage *message);
 #define RPC_CALL_LOW  (64 * 1024)
 /* Bytes queued and not yet sent. */
 size_t rpc_call_queued(const struct rpc_call *call);
+/* Forgets the messages queued last, all but some 64 KiB: before rpc_call_fail() to a client that does not read. */
+void rpc_call_cut(struct rpc_call *call);
 /* While off, message() is not told and the client is stopped by flow control. Turning it on may tell message() and
  * half_closed() before it returns. */
 void rpc_call_set_reading(struct rpc_call *call, bool on);

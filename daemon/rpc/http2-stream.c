@@ -436,6 +436,29 @@ int http2_stream_queue(struct http2_stream *stream, struct http2_chunk *chunk) {
         return 1;
 }
 
+void http2_stream_cut(struct http2_stream *stream) {
+        struct http2_chunk **end = &stream->out_first, *chunk;
+        size_t kept = 0;
+
+        /* A frame that waits for the connection to take it (on_send_data()) has been promised. */
+        while (*end && kept < DATA_FRAME_MAX) {
+                kept += (*end)->length - (*end)->sent;
+                end = &(*end)->next;
+        }
+        chunk = *end;
+        *end = NULL;
+        stream->out_last = end;
+        while (chunk) {
+                struct http2_chunk *next = chunk->next;
+
+                stream->out_bytes -= chunk->length;
+                if (stream->connection)
+                        stream->connection->out_bytes -= chunk->length;
+                free(chunk);
+                chunk = next;
+        }
+}
+
 void http2_stream_end(struct http2_stream *stream, const nghttp2_nv *trailers, size_t n) {
         if (!stream->connection || stream->lingers)
                 return;

@@ -149,6 +149,8 @@ bool http2_stream_charge(struct http2_stream *stream, size_t n);
 struct http2_chunk *http2_chunk_new(size_t length);
 /* Takes the chunk. 0; 1 when the stream is full now. */
 int http2_stream_queue(struct http2_stream *stream, struct http2_chunk *chunk);
+/* Forgets what is queued, but for the chunks of one frame. Before http2_stream_end(). */
+void http2_stream_cut(struct http2_stream *stream);
 /* As server: the response's header block; with end, there is nothing else. 0 or -ENOMEM. */
 int http2_stream_respond(struct http2_stream *stream, const nghttp2_nv *headers, size_t n, bool end);
 /* Ends our side when what is queued is sent, with trailers (which must last as long as the stream) if n > 0.

@@ -396,6 +396,40 @@ Test(call, a_client_that_does_not_read_stops_the_server) {
         pair_end(&pair);
 }
 
+/* Whole messages up to there, then the status; what was cut takes no memory. */
+Test(call, what_a_client_does_not_read_can_be_forgotten) {
+        struct client client = { .message = stop_reading };
+        struct pair pair;
+
+        pair_begin_both(&pair);
+        pair.run = keep;
+        client_run(&client, &pair);
+        PAIR_UNTIL(&pair, pair.calls == 1);
+        for (int i = 0; i < PIECES; i++)
+                cr_assert_geq(call_send_bytes(pair.call, PIECE), 0);
+        PAIR_UNTIL(&pair, client.messages == 1);
+        pair_settle(&pair);
+        cr_assert_gt(rpc_call_queued(pair.call), RPC_CALL_HIGH);
+        rpc_call_cut(pair.call);
+        cr_assert_leq(rpc_call_queued(pair.call), 64 * 1024 + PIECE + 100);
+        rpc_call_cut(pair.call);
+        rpc_call_fail(pair.call, RPC_RESOURCE_EXHAUSTED, "too slow");
+        client.message = NULL;
+        rpc_client_set_reading(client.call, true);
+        PAIR_UNTIL(&pair, client.done);
+        cr_assert_eq(client.code, RPC_RESOURCE_EXHAUSTED);
+        cr_assert_lt(client.messages, PIECES);
+        cr_assert_eq(client.bytes, client.messages * (size_t) PIECE);
+
+        /* The connection goes on. */
+        pair.check = reply_serving;
+        client = (struct client){};
+        client_check(&client, &pair, NULL);
+        PAIR_UNTIL(&pair, client.done);
+        cr_assert_eq(client.code, RPC_OK);
+        pair_end(&pair);
+}
+
 Test(call, one_that_does_not_read_does_not_stop_the_others) {
         static struct client clients[12];
         struct client other = {};
