@@ -15,6 +15,7 @@ static const char verbs_help[] =
                 "  update query|list|cachix PIN    The host's system generations\n"
                 "  set-locale LOCALE..., set-timezone ZONE         Of the whole fleet\n"
                 "  notify-user VM..., ctap OPERATION[+ARGUMENT]\n"
+                "  auth why                        What access rules decide, and why\n"
                 "  unit VERB UNIT                  Ask an agent itself: status, monitor, ...\n";
 
 static const char options_help[] =

@@ -66,6 +66,10 @@ static const struct option table[] = {
         { "cache", 0, OPTION_TEXT, TO(cache), VERB_OPTION_CACHIX },
         { "token", 0, OPTION_TEXT, TO(token), VERB_OPTION_CACHIX },
         { "cachix-host", 0, OPTION_TEXT, TO(cachix_host), VERB_OPTION_CACHIX },
+        { "rules", 0, OPTION_TEXT, TO(rules), VERB_OPTION_RULES },
+        { "entities", 0, OPTION_TEXT, TO(entities), VERB_OPTION_RULES },
+        { "requests", 0, OPTION_TEXT, TO(requests), VERB_OPTION_REQUESTS },
+        { "context", 0, OPTION_TEXT, TO(context), VERB_OPTION_REQUESTS },
 };
 
 static int error_invalid(char **ret_error, const char *format, ...) _printf_(2, 3);

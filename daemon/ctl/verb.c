@@ -35,6 +35,13 @@
                 words, "UNIT...", 1, VERB_ANY_NUMBER, VERB_OPTION_VM | (options), false, summary,           \
                                 SERVICE_HELP help, verb_manage                                              \
         }
+#define AUTH_WHY_HELP                                                                                       \
+        "  --rules=FILE     Cedar's text, or its JSON format\n"                                             \
+        "  --entities=FILE  What there is, and what it is in, as Cedar's JSON\n"                            \
+        "  --context=FILE   The context of the request: a JSON object\n"                                    \
+        "  --requests=FILE  Many requests, a JSON object a line: principal, action, resource,\n"            \
+        "                   context; -: standard input\n"                                                  \
+        "Each is Type::\"id\", or a plain name: of a Source, a Command and a Module.\n"
 #define AGENT_HELP "--name, --addr and --port say which agent; GIVC_NAME, GIVC_ADDR and GIVC_PORT do not.\n"
 
 const struct verb verbs[] = {
@@ -133,6 +140,8 @@ const struct verb verbs[] = {
                         verb_update_cachix },
         { "ctap", "OPERATION[+ARGUMENT]", 1, 1, 0, false,
                         "Have the security key do something: payload on standard input", NULL, verb_ctap },
+        { "auth why", "[PRINCIPAL ACTION RESOURCE]", 0, 3, VERB_OPTION_RULES | VERB_OPTION_REQUESTS, false,
+                        "Show what rules decide, and why; nothing is done", AUTH_WHY_HELP, verb_auth_why },
         { "unit start", "UNIT", 1, 1, 0, true, "Have an agent start a unit; one that runs is started again",
                         AGENT_HELP, verb_unit },
         { "unit stop", "UNIT", 1, 1, 0, true, "Have an agent stop a unit", AGENT_HELP, verb_unit },

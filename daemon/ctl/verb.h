@@ -24,6 +24,8 @@ enum verb_option {
         VERB_OPTION_CACHIX = 1 << 11,
         VERB_OPTION_ONLINE = 1 << 12, /* --wait, --monitor */
         VERB_OPTION_LOGS = 1 << 13,
+        VERB_OPTION_RULES = 1 << 14, /* --rules, --entities */
+        VERB_OPTION_REQUESTS = 1 << 15, /* --requests, --context */
 };
 
 struct verb {
@@ -69,6 +71,7 @@ int verb_update_cachix(struct session *session, const struct options *options);
 int verb_is_online(struct session *session, const struct options *options);
 int verb_get_stats(struct session *session, const struct options *options);
 int verb_logs(struct session *session, const struct options *options);
+int verb_auth_why(struct session *session, const struct options *options);
 int verb_ctap(struct session *session, const struct options *options);
 int verb_sysinfo(struct session *session, const struct options *options);
 int verb_host(struct session *session, const struct options *options);
