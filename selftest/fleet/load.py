@@ -7,19 +7,21 @@
 """
 import collections
 import random
+import subprocess
 import threading
 import time
 
 import grpc
 
-from miniature import HOST
+from miniature import HOST, Timeout, wait_line
 
 APP_VM, SERVICE_VM, SERVICE = 'app-vm', 'net-vm', 'demo-clock.service'
 APPLICATIONS = ('load0', 'load1', 'load2')  # each is one client's
 INSTANCES_MAX = 3                           # of each
 CALL_SECONDS = 30
 # Does not wait longer and longer before it connects again, as there is much to be done.
-OPTIONS = (('grpc.initial_reconnect_backoff_ms', 50), ('grpc.min_reconnect_backoff_ms', 50), ('grpc.max_reconnect_backoff_ms', 200))
+OPTIONS = (('grpc.initial_reconnect_backoff_ms', 50), ('grpc.min_reconnect_backoff_ms', 50),
+           ('grpc.max_reconnect_backoff_ms', 200))
 
 
 class Load:
@@ -188,17 +190,25 @@ class Load:
 
     def _listed(self):
         answer = self._call(self._asker.QueryList, 'Empty')
-        return {item.Name for item in answer.List} if answer else set()
+        return {item.Name for item in answer.List if item.Name.startswith('load')} if answer else set()
+
+    def _wait_listed(self, wanted):
+        """Until the registry has these instances and no other: it may yet hear of those whose start was not acknowledged."""
+        with self.fleet.popen(HOST, ['givcctl', 'watch', '--json', '--initial'], stdout=subprocess.PIPE) as watch:
+            try:
+                while self._listed() != wanted:
+                    wait_line(watch, 'load')
+            except Timeout:
+                raise AssertionError(f'the registry has {sorted(self._listed())}, and there are {sorted(wanted)}') from None
+            finally:
+                watch.kill()
 
     def check(self):
         """With nothing under way: what was acknowledged is so, the registry has what runs and nothing else."""
         self._pause()
         self.fleet.wait_registered()
         units = self.units()
-
-        def instances():
-            return {name for name in self._listed() if name.startswith('load')}
-        self.fleet.wait_for(lambda: instances() == set(units), APP_VM, what=f'the registry has {sorted(units)}, not {sorted(instances())}')
+        self._wait_listed(set(units))
         assert not self.faults, self.faults[:20]
         assert self.running <= set(units), f'lost: {self.running - set(units)}'
         assert not self.stopped & set(units), f'risen: {self.stopped & set(units)}'
