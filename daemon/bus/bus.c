@@ -20,6 +20,7 @@ struct bus {
         bool joined;
         sd_bus_slot *first_call, *disconnected;
         sd_event_source *rejoin; /* set while waiting for the next try */
+        sd_event_source *drop;   /* set while the connection is about to be given up */
         uint64_t delay_usec;
         int logged_error; /* the cause that was logged last since the bus was there; 0: none */
         size_t n_listeners;
@@ -85,6 +86,24 @@ static void lose(struct bus *bus, int error) {
         for (size_t i = 0; was_joined && i < bus->n_listeners; i++)
                 if (bus->listeners[i].listener->lost)
                         bus->listeners[i].listener->lost(bus, bus->listeners[i].userdata);
+}
+
+static int on_drop(sd_event_source *source, void *userdata) {
+        struct bus *bus = userdata;
+
+        bus->drop = sd_event_source_disable_unref(bus->drop);
+        lose(bus, -ENOBUFS);
+        return 0;
+}
+
+void bus_drop(struct bus *bus) {
+        int r;
+
+        if (bus->drop || !bus->joined)
+                return;
+        r = sd_event_add_defer(bus->event, &bus->drop, on_drop, bus);
+        if (r < 0)
+                log_warning_errno(r, "Cannot leave the %s, which takes nothing", kind_name(bus));
 }
 
 static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) {
@@ -162,6 +181,7 @@ struct bus *bus_free(struct bus *bus) {
         if (!bus)
                 return NULL;
         sd_event_source_disable_unref(bus->rejoin);
+        sd_event_source_disable_unref(bus->drop);
         let_go(bus);
         sd_event_unref(bus->event);
         free(bus);

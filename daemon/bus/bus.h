@@ -37,6 +37,12 @@ void bus_remove_listener(struct bus *bus, const struct bus_listener *listener, v
 /* Begins to connect. What fails is tried again, for ever, and logged once per cause. */
 void bus_start(struct bus *bus);
 
+/*
+ * Gives the connection up, as soon as the loop runs again, and joins anew: what was queued for a bus that takes
+ * nothing goes with it.
+ */
+void bus_drop(struct bus *bus);
+
 /* The connection while it stands, else NULL. Never call it synchronously. */
 sd_bus *bus_connection(struct bus *bus);
 sd_event *bus_event(struct bus *bus);

@@ -12,6 +12,16 @@
 #define ACTION_RELOAD    "org.ghaf.givc1.reload"
 #define ACTION_LOG_LEVEL "org.ghaf.givc1.set-log-level"
 
+/*
+ * Signals that wait for a bus daemon that reads nothing: half of the largest registry changes at once, which
+ * is some 8 MiB. Past it we leave the bus and come back, and who follows us sees that our name has another
+ * owner.
+ */
+#define QUEUE_MAX 8192
+
+/* Of RequestName's answers (D-Bus specification) the one that is not success, and no error either. */
+#define NAME_IN_QUEUE 2
+
 struct daemon_object {
         struct bus *bus;
         struct daemon_object_config config;
@@ -271,7 +281,15 @@ int daemon_object_find(const char *kind, const char *path, char **ret_name) {
 }
 
 sd_bus *daemon_object_connection(const struct daemon_object *object) {
-        return object && object->published ? bus_connection(object->bus) : NULL;
+        sd_bus *connection = object && object->published ? bus_connection(object->bus) : NULL;
+        uint64_t queued;
+
+        if (!connection || sd_bus_get_n_queued_write(connection, &queued) < 0)
+                return NULL;
+        if (queued <= QUEUE_MAX)
+                return connection;
+        bus_drop(object->bus);
+        return NULL;
 }
 
 void daemon_object_added(const struct daemon_object *object, const char *kind, const char *name) {
@@ -310,8 +328,11 @@ static int on_name(sd_bus_message *answer, void *userdata, sd_bus_error *ret_err
         object->name = sd_bus_slot_unref(object->name);
         if (sd_bus_message_is_method_error(answer, NULL))
                 error = sd_bus_message_get_errno(answer);
-        else if (sd_bus_message_read(answer, "u", &result) < 0 || (result != 1 && result != 4))
-                error = EEXIST; /* neither "primary owner" nor "already owner" */
+        else if (sd_bus_message_read(answer, "u", &result) < 0)
+                error = EBADMSG;
+        else if (result == NAME_IN_QUEUE)
+                log_info("%s is another's on the bus; it is ours when that one leaves.",
+                                object->config.name);
         if (error != 0 && error != object->logged_error)
                 log_warning_errno(-error, "Cannot be %s on the bus, so nobody can look at us there",
                                 object->config.name);
@@ -336,8 +357,8 @@ static int publish(struct daemon_object *object, sd_bus *connection) {
         if (r >= 0)
                 r = object->config.publish(connection, object->config.userdata);
         if (r >= 0)
-                r = sd_bus_request_name_async(
-                                connection, &object->name, object->config.name, 0, on_name, object);
+                r = sd_bus_request_name_async(connection, &object->name, object->config.name,
+                                SD_BUS_NAME_QUEUE, on_name, object);
         return r;
 }
 

@@ -34,7 +34,8 @@ int daemon_object_new(
 struct daemon_object *daemon_object_free(struct daemon_object *object);
 DEFINE_CLEANUP(struct daemon_object, daemon_object_free)
 
-/* The connection, if what is published is there; else NULL. object may be NULL. */
+/* The connection for signals, if what is published is there and the bus takes any; else NULL. object may be
+ * NULL. */
 sd_bus *daemon_object_connection(const struct daemon_object *object);
 
 /* Objects below ours, by a name of any characters: <DAEMON_OBJECT_PATH>/<kind>/<name, encoded>. */
