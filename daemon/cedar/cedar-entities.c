@@ -147,6 +147,12 @@ static int find_ancestors(struct cedar_entities *entities, struct cedar_entity *
 
 /* ---- reading ---- */
 
+/* Of the type Action, or of one of that name in a namespace: those are in each other alone. */
+static bool is_action(const struct cedar_uid *uid) {
+        return uid->type.n == 6 ? cedar_text_equal(uid->type, CEDAR_TEXT("Action"))
+                                : endswith(uid->type.s, "::Action");
+}
+
 static int read_parents(struct cedar_entities *entities, const json_t *json, struct cedar_entity *entity,
                 struct cedar_json_error *error) {
         size_t n = json_array_size(json);
@@ -163,6 +169,11 @@ static int read_parents(struct cedar_entities *entities, const json_t *json, str
                                 &entity->ancestors[i], error);
                 if (r < 0)
                         return r;
+                if (is_action(entity->uid) && !is_action(entity->ancestors[i]))
+                        return cedar_json_fail(error,
+                                        "%s::\"%s\", an action, is in %s::\"%s\", which is none",
+                                        entity->uid->type.s, entity->uid->id.s, entity->ancestors[i]->type.s,
+                                        entity->ancestors[i]->id.s);
         }
         entity->n_ancestors = sort_uids(entity->ancestors, n);
         return 0;
@@ -178,23 +189,39 @@ static int read_attributes(struct arena *arena, const json_t *json, const struct
 
 static int read_entity(struct cedar_entities *entities, const json_t *json, struct cedar_entity *entity,
                 struct cedar_json_error *error) {
-        static const char *const known[] = { "uid", "attrs", "parents", "tags" };
         struct arena *arena = &entities->arena;
-        size_t n_known = 0;
         int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(known); i++)
-                n_known += json_object_get(json, known[i]) != NULL;
-        if (!json_is_object(json) || n_known != json_object_size(json))
+        /* As with Cedar's own: "tags" may be absent, and others be there. */
+        if (!json_object_get(json, "uid") || !json_object_get(json, "attrs") ||
+                        !json_object_get(json, "parents"))
                 return cedar_json_fail(error,
-                                "an entity is an object of \"uid\", \"attrs\", \"parents\" and \"tags\" "
-                                "alone");
+                                "an entity is an object of \"uid\", \"attrs\", \"parents\" and, if it has "
+                                "any, "
+                                "\"tags\"");
         r = cedar_json_uid(arena, json_object_get(json, "uid"), "\"uid\" of an entity", &entity->uid, error);
         if (r == 0)
                 r = read_attributes(arena, json_object_get(json, "attrs"), &entity->attributes, error);
         if (r == 0)
                 r = read_attributes(arena, json_object_get(json, "tags"), &entity->tags, error);
         return r < 0 ? r : read_parents(entities, json_object_get(json, "parents"), entity, error);
+}
+
+static bool records_equal(const struct cedar_record *a, const struct cedar_record *b) {
+        const struct cedar_value value_a = { .kind = CEDAR_RECORD, .record = a },
+                                 value_b = { .kind = CEDAR_RECORD, .record = b };
+
+        return cedar_value_compare(&value_a, &value_b) == 0;
+}
+
+/* Before what they are in is added to their parents. */
+static bool entities_equal(const struct cedar_entity *a, const struct cedar_entity *b) {
+        if (a->n_ancestors != b->n_ancestors)
+                return false;
+        for (size_t i = 0; i < a->n_ancestors; i++)
+                if (!cedar_uid_equal(a->ancestors[i], b->ancestors[i]))
+                        return false;
+        return records_equal(a->attributes, b->attributes) && records_equal(a->tags, b->tags);
 }
 
 static int read_all(struct cedar_entities *entities, const json_t *json, struct cedar_json_error *error) {
@@ -206,9 +233,12 @@ static int read_all(struct cedar_entities *entities, const json_t *json, struct 
                 if (r < 0)
                         return r;
                 slot = find_slot(entities, entities->entities[i].uid);
+                /* The same once more is not found, and does no harm. */
+                if (*slot && entities_equal(*slot, &entities->entities[i]))
+                        continue;
                 if (*slot)
-                        return cedar_json_fail(error, "%s::\"%s\" stands there twice", (*slot)->uid->type.s,
-                                        (*slot)->uid->id.s);
+                        return cedar_json_fail(error, "%s::\"%s\" stands there twice, each time otherwise",
+                                        (*slot)->uid->type.s, (*slot)->uid->id.s);
                 *slot = &entities->entities[i];
         }
         for (size_t i = 0; i < entities->n; i++) {

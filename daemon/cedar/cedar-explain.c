@@ -69,7 +69,7 @@ int cedar_nearest(const struct cedar_policies *policies, const struct cedar_enti
                 struct cedar_near near = { .policy = policy };
                 size_t at;
 
-                if (policy->forbid || (policy->has_slots && !policy->slots[0] && !policy->slots[1]))
+                if (policy->forbid || policy->is_template)
                         continue;
                 if (cedar_explain(policy, entities, request, arena, &near.explanation) < 0)
                         return -ENOMEM;

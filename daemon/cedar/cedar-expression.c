@@ -348,6 +348,8 @@ static int parse_negative(struct cedar_parser *parser, uint32_t start, const str
 
         if (r < 0)
                 return r;
+        if (value > INT64_MAX && (cedar_token_is(&parser->next, ".") || cedar_token_is(&parser->next, "[")))
+                return read_number(parser, INT64_MAX, &value);
         cedar_parser_advance(parser);
         return add_node(parser,
                         &(struct cedar_node){

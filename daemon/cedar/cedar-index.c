@@ -218,7 +218,7 @@ struct cedar_index *cedar_index_new(struct arena *arena, const struct cedar_poli
         if (!index->buckets)
                 return NULL;
         for (size_t i = 0; i < n; i++) {
-                if (policies[i].has_slots && !policies[i].slots[0] && !policies[i].slots[1])
+                if (policies[i].is_template)
                         continue;
                 read_policy(&policies[i], wanted);
                 if (add_policy(index, arena, wanted, i) < 0)

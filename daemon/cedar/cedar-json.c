@@ -230,19 +230,26 @@ static int read_set(struct arena *arena, const json_t *json, unsigned depth, str
 
 static int read_object(struct arena *arena, const json_t *json, unsigned depth, struct cedar_value *ret,
                 struct cedar_json_error *error) {
-        const json_t *extension = json_object_get(json, "__extn");
+        const json_t *extension = json_object_get(json, "__extn"),
+                     *uid_json = json_object_get(json, "__entity");
         const struct cedar_uid *uid;
         int r;
 
-        if (json_object_size(json) == 1 && json_object_get(json, "__entity")) {
+        /* What only looks like one of these is a record, to Cedar's own as well. */
+        if (json_object_size(json) != 1)
+                return read_record(arena, json, depth, ret, error);
+        if (json_is_string(json_object_get(uid_json, "type")) &&
+                        json_is_string(json_object_get(uid_json, "id"))) {
                 r = cedar_json_uid(arena, json, "__entity", &uid, error);
                 if (r == 0)
                         *ret = cedar_entity(uid);
                 return r;
         }
-        if (json_object_size(json) == 1 && extension)
+        if (json_is_string(json_object_get(extension, "fn")) &&
+                        (json_object_get(extension, "arg") ||
+                                        json_is_array(json_object_get(extension, "args"))))
                 return read_extension(arena, extension, depth, ret, error);
-        if (json_object_get(json, "__expr"))
+        if (json_is_string(json_object_get(json, "__expr")))
                 return cedar_json_fail(error, "__expr is not taken: __entity and __extn are");
         return read_record(arena, json, depth, ret, error);
 }
@@ -291,7 +298,9 @@ int cedar_json_record(struct arena *arena, const json_t *json, const struct ceda
 
         if (!json_is_object(json))
                 return cedar_json_fail(error, "an object is expected");
-        r = read_record(arena, json, 0, &value, error);
+        r = read_object(arena, json, 0, &value, error);
+        if (r == 0 && value.kind != CEDAR_RECORD)
+                return cedar_json_fail(error, "a record is expected, not %s", cedar_kind_name(value.kind));
         if (r == 0)
                 *ret = value.record;
         return r;

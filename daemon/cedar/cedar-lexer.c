@@ -17,14 +17,31 @@ static size_t word_length(const char *s, size_t n) {
         return i;
 }
 
-/* Blanks, and comments from // to the end of the line. Unicode has more blanks than these; none of them is
- * needed. */
+/* How many bytes of a blank begin there: what Unicode has under White_Space is one, as it is to Cedar's own.
+ */
+static size_t blank_length(const char *s, size_t n) {
+        static const char *const blanks[] = { "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8",
+                "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE3\x80\x80" };
+
+        if (*s == ' ' || (*s >= '\t' && *s <= '\r'))
+                return 1;
+        /* U+2000 to U+200A */
+        if (n >= 3 && memcmp(s, "\xE2\x80", 2) == 0 && (uint8_t) s[2] >= 0x80 && (uint8_t) s[2] <= 0x8A)
+                return 3;
+        for (size_t i = 0; (uint8_t) *s >= 0xC2 && i < ELEMENTSOF(blanks); i++)
+                if (n >= strlen(blanks[i]) && memcmp(s, blanks[i], strlen(blanks[i])) == 0)
+                        return strlen(blanks[i]);
+        return 0;
+}
+
+/* Blanks, and comments from // to the end of the line. */
 static void skip(struct cedar_lexer *lexer) {
         while (lexer->at < lexer->size) {
                 const char *p = lexer->text + lexer->at;
+                size_t blank = blank_length(p, lexer->size - lexer->at);
 
-                if (*p == ' ' || (*p >= '\t' && *p <= '\r'))
-                        lexer->at++;
+                if (blank > 0)
+                        lexer->at += blank;
                 else if (lexer->size - lexer->at >= 2 && p[0] == '/' && p[1] == '/')
                         while (lexer->at < lexer->size && !strchr("\r\n", lexer->text[lexer->at]))
                                 lexer->at++;
@@ -89,8 +106,12 @@ struct cedar_token cedar_lexer_next(struct cedar_lexer *lexer) {
 
         if (n == 0) {
                 token.kind = CEDAR_TOKEN_BAD;
-                token.text = (struct cedar_text){ s, 1 };
-                token.length = 1;
+                /* The whole of a character. */
+                for (n = 1; n < left && ((uint8_t) s[n] & 0xC0) == 0x80; n++)
+                        ;
+                token.text = (struct cedar_text){ s, n };
+                token.length = (uint32_t) n;
+                n = 0;
         }
         lexer->at += n;
         return token;

@@ -94,7 +94,7 @@ bool cedar_is_reserved(struct cedar_text name) {
         return false;
 }
 
-bool cedar_is_identifier(struct cedar_text name) {
+bool cedar_is_word(struct cedar_text name) {
         for (size_t i = 0; i < name.n; i++) {
                 char c = name.s[i];
 
@@ -102,7 +102,11 @@ bool cedar_is_identifier(struct cedar_text name) {
                                     (i > 0 && c >= '0' && c <= '9')))
                         return false;
         }
-        return name.n > 0 && !cedar_is_reserved(name);
+        return name.n > 0;
+}
+
+bool cedar_is_identifier(struct cedar_text name) {
+        return cedar_is_word(name) && !cedar_is_reserved(name);
 }
 
 bool cedar_is_type_name(struct cedar_text name) {

@@ -156,7 +156,8 @@ struct cedar_policy {
                                  its name */
         struct cedar_text name; /* of the annotation @id; n is 0: none */
         bool forbid;
-        bool has_slots;                   /* a template */
+        bool has_slots;                   /* in the scope */
+        bool is_template;                 /* which applies to nothing by itself */
         const struct cedar_uid *slots[2]; /* of a link: what its ?principal and ?resource are; else NULL */
         struct cedar_scope scopes[3];     /* by enum cedar_var */
         struct cedar_clause *clauses;
@@ -181,7 +182,9 @@ const char *cedar_op_symbol(enum cedar_op op);
 
 /* Whether it may not name a type or an attribute without quotes: if, true, in, …. */
 bool cedar_is_reserved(struct cedar_text name);
-/* [_a-zA-Z][_a-zA-Z0-9]* and not reserved. */
+/* [_a-zA-Z][_a-zA-Z0-9]* */
+bool cedar_is_word(struct cedar_text name);
+/* The same, and not reserved. */
 bool cedar_is_identifier(struct cedar_text name);
 /* Identifiers with :: between them. */
 bool cedar_is_type_name(struct cedar_text name);

@@ -163,6 +163,23 @@ static int parse_uid(struct cedar_parser *parser, const struct cedar_uid **ret) 
 
 /* ---- the scope ---- */
 
+/* Cedar's own lets parentheses stand around what the scope names. How many were opened. */
+static unsigned take_open(struct cedar_parser *parser) {
+        unsigned n = 0;
+
+        while (cedar_parser_take(parser, "("))
+                n++;
+        return n;
+}
+
+static int expect_close(struct cedar_parser *parser, unsigned n) {
+        int r = 0;
+
+        for (; r == 0 && n > 0; n--)
+                r = cedar_parser_expect(parser, ")");
+        return r;
+}
+
 /* Type::"id", or the slot of that variable. */
 static int parse_scope_uid(struct cedar_parser *parser, enum cedar_var var, struct cedar_policy *policy,
                 struct cedar_scope *scope) {
@@ -189,6 +206,7 @@ static int parse_scope_uid(struct cedar_parser *parser, enum cedar_var var, stru
 }
 
 static int parse_scope_list(struct cedar_parser *parser, struct cedar_scope *scope) {
+        unsigned open;
         int r = cedar_parser_expect(parser, "[");
 
         scope->op = CEDAR_SCOPE_IN_LIST;
@@ -196,12 +214,26 @@ static int parse_scope_list(struct cedar_parser *parser, struct cedar_scope *sco
                 scope->uids = cedar_grow(parser->arena, scope->uids, scope->n_uids, sizeof(*scope->uids));
                 if (!scope->uids)
                         return -ENOMEM;
+                open = take_open(parser);
                 r = parse_uid(parser, &scope->uids[scope->n_uids]);
+                if (r == 0)
+                        r = expect_close(parser, open);
                 scope->n_uids++;
                 if (r == 0 && !cedar_token_is(&parser->token, "]"))
                         r = cedar_parser_expect(parser, ",");
         }
         return r;
+}
+
+/* What stands behind ==, or in. */
+static int parse_operand(struct cedar_parser *parser, enum cedar_var var, struct cedar_policy *policy,
+                struct cedar_scope *scope) {
+        unsigned open = take_open(parser);
+        bool list = var == CEDAR_ACTION && scope->op == CEDAR_SCOPE_IN &&
+                        cedar_token_is(&parser->token, "[");
+        int r = list ? parse_scope_list(parser, scope) : parse_scope_uid(parser, var, policy, scope);
+
+        return r < 0 ? r : expect_close(parser, open);
 }
 
 static int parse_constraint(struct cedar_parser *parser, enum cedar_var var, struct cedar_policy *policy,
@@ -210,13 +242,11 @@ static int parse_constraint(struct cedar_parser *parser, enum cedar_var var, str
 
         if (cedar_parser_take(parser, "==")) {
                 scope->op = CEDAR_SCOPE_EQ;
-                return parse_scope_uid(parser, var, policy, scope);
+                return parse_operand(parser, var, policy, scope);
         }
         if (cedar_parser_take(parser, "in")) {
                 scope->op = CEDAR_SCOPE_IN;
-                if (var == CEDAR_ACTION && cedar_token_is(&parser->token, "["))
-                        return parse_scope_list(parser, scope);
-                return parse_scope_uid(parser, var, policy, scope);
+                return parse_operand(parser, var, policy, scope);
         }
         if (cedar_token_is(&parser->token, "is") && var != CEDAR_ACTION) {
                 cedar_parser_advance(parser);
@@ -225,7 +255,7 @@ static int parse_constraint(struct cedar_parser *parser, enum cedar_var var, str
                 if (r < 0 || !cedar_parser_take(parser, "in"))
                         return r;
                 scope->op = CEDAR_SCOPE_IS_IN;
-                return parse_scope_uid(parser, var, policy, scope);
+                return parse_operand(parser, var, policy, scope);
         }
         return 0;
 }
@@ -327,6 +357,7 @@ static int parse_policy(struct cedar_parser *parser, size_t index, struct cedar_
                 r = cedar_parser_expected(parser, "when, unless or \";\"");
         if (r < 0)
                 return r;
+        policy->is_template = policy->has_slots;
         policy->span = cedar_parser_span(parser, start);
         (void) snprintf(id, sizeof(id), "policy%zu", index);
         policy->id = cedar_text_copy(parser->arena, cedar_text_of(id));

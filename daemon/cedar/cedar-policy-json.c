@@ -22,6 +22,21 @@ static int add_node(struct reader *reader, const struct cedar_node *node, const 
         return *ret ? 0 : -ENOMEM;
 }
 
+/* A member of a name that is not known here may be a known one that is misspelt: NULL-terminated names, of
+ * which each may be absent. */
+static int check_members(
+                struct reader *reader, const json_t *json, const char *what, const char *const *known) {
+        size_t n = 0;
+
+        for (size_t i = 0; known[i]; i++)
+                n += json_object_get(json, known[i]) != NULL;
+        return n == json_object_size(json)
+                        ? 0
+                        : cedar_json_fail(&reader->error, "%s has a member that Cedar does not know", what);
+}
+
+#define MEMBERS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
 /* A member that is an expression. */
 static int read_part(struct reader *reader, const json_t *json, const char *key, unsigned depth,
                 const struct cedar_node **ret) {
@@ -100,24 +115,77 @@ static int read_like(struct reader *reader, const json_t *json, unsigned depth, 
         int r;
 
         node->op = CEDAR_OP_LIKE;
+        r = check_members(reader, json, "\"like\"", MEMBERS("left", "pattern"));
+        if (r < 0)
+                return r;
         if (!json_is_array(pattern))
                 return cedar_json_fail(&reader->error, "\"like\" lacks its \"pattern\", an array");
         r = read_part(reader, json, "left", depth, &node->left);
         return r < 0 ? r : read_pattern(reader, pattern, &node->pattern);
 }
 
-static int read_attribute(struct reader *reader, const json_t *json, enum cedar_op op, unsigned depth,
-                struct cedar_node *node) {
-        int r = read_part(reader, json, "left", depth, &node->left);
+static int read_get(struct reader *reader, const json_t *json, unsigned depth, struct cedar_node *node) {
+        int r = check_members(reader, json, "\".\"", MEMBERS("left", "attr"));
 
-        node->op = op;
+        node->op = CEDAR_OP_GET;
+        if (r == 0)
+                r = read_part(reader, json, "left", depth, &node->left);
         return r < 0 ? r : read_name(reader, json, "attr", &node->name);
 }
 
+/* One more name of a has b.c.d, which is (a has b) && (a.b has c) && (a.b.c has d): node is what the names
+ * before it came to, and *object is what has it. */
+static int add_has(struct reader *reader, struct cedar_text name, const struct cedar_node **object,
+                struct cedar_node *node) {
+        struct cedar_node has = { .op = CEDAR_OP_HAS, .left = *object, .name = name };
+        const struct cedar_node *left, *right;
+        int r = 0;
+
+        if (!node->left)
+                *node = has;
+        else {
+                r = add_node(reader, node, &left);
+                if (r == 0)
+                        r = add_node(reader, &has, &right);
+                if (r == 0)
+                        *node = (struct cedar_node){ .op = CEDAR_OP_AND, .left = left, .right = right };
+        }
+        has.op = CEDAR_OP_GET;
+        return r < 0 ? r : add_node(reader, &has, object);
+}
+
+/* "attr" is a name, or an array of them. */
+static int read_has(struct reader *reader, const json_t *json, unsigned depth, struct cedar_node *node) {
+        const json_t *names = json_object_get(json, "attr");
+        const struct cedar_node *object;
+        struct cedar_text name;
+        int r = read_part(reader, json, "left", depth, &object);
+
+        if (r < 0)
+                return r;
+        if (json_array_size(names) == 0) {
+                *node = (struct cedar_node){ .op = CEDAR_OP_HAS, .left = object };
+                return read_name(reader, json, "attr", &node->name);
+        }
+        if (json_array_size(names) > CEDAR_JSON_DEPTH_MAX)
+                return cedar_json_fail(
+                                &reader->error, "\"has\" goes more than %d deep", CEDAR_JSON_DEPTH_MAX);
+        for (size_t i = 0; r == 0 && i < json_array_size(names); i++) {
+                if (!json_is_string(json_array_get(names, i)))
+                        return cedar_json_fail(&reader->error, "\"attr\" of has holds what is no text");
+                r = cedar_json_text(reader->arena, json_array_get(names, i), &name);
+                if (r == 0)
+                        r = add_has(reader, name, &object, node);
+        }
+        return r;
+}
+
 static int read_is(struct reader *reader, const json_t *json, unsigned depth, struct cedar_node *node) {
-        int r = read_part(reader, json, "left", depth, &node->left);
+        int r = check_members(reader, json, "\"is\"", MEMBERS("left", "entity_type", "in"));
 
         node->op = CEDAR_OP_IS;
+        if (r == 0)
+                r = read_part(reader, json, "left", depth, &node->left);
         if (r == 0)
                 r = read_type(reader, json, &node->name);
         if (r == 0 && json_object_get(json, "in"))
@@ -126,9 +194,11 @@ static int read_is(struct reader *reader, const json_t *json, unsigned depth, st
 }
 
 static int read_if(struct reader *reader, const json_t *json, unsigned depth, struct cedar_node *node) {
-        int r = read_part(reader, json, "if", depth, &node->left);
+        int r = check_members(reader, json, "\"if-then-else\"", MEMBERS("if", "then", "else"));
 
         node->op = CEDAR_OP_IF;
+        if (r == 0)
+                r = read_part(reader, json, "if", depth, &node->left);
         if (r == 0)
                 r = read_part(reader, json, "then", depth, &node->right);
         return r < 0 ? r : read_part(reader, json, "else", depth, &node->third);
@@ -181,17 +251,48 @@ static int read_operator(struct reader *reader, const char *key, const json_t *j
 
         if (streq(key, "!") || streq(key, "neg")) {
                 node->op = *key == '!' ? CEDAR_OP_NOT : CEDAR_OP_NEG;
-                r = read_part(reader, json, "arg", depth, &node->left);
+                r = check_members(reader, json, key, MEMBERS("arg"));
+                if (r == 0)
+                        r = read_part(reader, json, "arg", depth, &node->left);
                 return r < 0 ? r : 1;
         }
         for (enum cedar_op op = CEDAR_OP_AND; op <= CEDAR_OP_MUL; op++)
                 if (streq(key, cedar_op_symbol(op))) {
                         node->op = op;
-                        r = read_part(reader, json, "left", depth, &node->left);
+                        r = check_members(reader, json, key, MEMBERS("left", "right"));
+                        if (r == 0)
+                                r = read_part(reader, json, "left", depth, &node->left);
                         if (r == 0)
                                 r = read_part(reader, json, "right", depth, &node->right);
                         return r < 0 ? r : 1;
                 }
+        return 0;
+}
+
+/* A function or method of an extension type that has not as many arguments as it wants: Cedar's own leaves
+ * it to the evaluation to see that. */
+static int read_wrong(struct reader *reader, const char *key, const json_t *json, size_t wanted,
+                unsigned depth, struct cedar_node *node) {
+        enum cedar_function function;
+        const struct cedar_node *argument;
+        int r;
+
+        for (size_t i = 0; i < json_array_size(json); i++) {
+                r = read_node(reader, json_array_get(json, i), depth, &argument);
+                if (r < 0)
+                        return r;
+        }
+        *node = (struct cedar_node){ .op = CEDAR_OP_WRONG };
+        if (cedar_function_find(cedar_text_of(key), &function) == 0)
+                node->wrong.name = cedar_function_name(function);
+        else {
+                enum cedar_method method = CEDAR_METHODS;
+
+                (void) cedar_method_find(cedar_text_of(key), &method);
+                node->wrong.name = cedar_method_name(method);
+                wanted--;
+        }
+        node->wrong.wanted = (unsigned) wanted;
         return 0;
 }
 
@@ -212,11 +313,17 @@ static int read_call(struct reader *reader, const char *key, const json_t *json,
                 wanted = 1 + cedar_method_arguments(node->method);
         }
         if (json_is_object(json) && function == CEDAR_FUNCTIONS && node->method <= CEDAR_METHOD_HAS_TAG) {
-                r = read_part(reader, json, wanted == 1 ? "arg" : "left", depth, &arguments[0]);
+                r = check_members(
+                                reader, json, key, wanted == 1 ? MEMBERS("arg") : MEMBERS("left", "right"));
+                if (r == 0)
+                        r = read_part(reader, json, wanted == 1 ? "arg" : "left", depth, &arguments[0]);
                 if (r == 0 && wanted == 2)
                         r = read_part(reader, json, "right", depth, &arguments[1]);
-        } else if (n != wanted)
-                return cedar_json_fail(&reader->error, "\"%s\" takes an array of %zu", key, wanted);
+        } else if (!json_is_array(json) ||
+                        (function == CEDAR_FUNCTIONS && !cedar_method_is_extension(node->method)))
+                return cedar_json_fail(&reader->error, "\"%s\" has not the members that it takes", key);
+        else if (n != wanted)
+                return read_wrong(reader, key, json, wanted, depth, node);
         else
                 for (size_t i = 0; r == 0 && i < n; i++)
                         r = read_node(reader, json_array_get(json, i), depth, &arguments[i]);
@@ -247,9 +354,9 @@ static int read_keyed(struct reader *reader, const char *key, const json_t *json
                 return cedar_json_fail(
                                 &reader->error, "a slot has its place in the scope, not in a condition");
         if (streq(key, "."))
-                return read_attribute(reader, json, CEDAR_OP_GET, depth, node);
+                return read_get(reader, json, depth, node);
         if (streq(key, "has"))
-                return read_attribute(reader, json, CEDAR_OP_HAS, depth, node);
+                return read_has(reader, json, depth, node);
         if (streq(key, "like"))
                 return read_like(reader, json, depth, node);
         if (streq(key, "is"))
@@ -323,7 +430,16 @@ static int read_scope(struct reader *reader, const json_t *policy_json, enum ced
         struct cedar_scope *scope = &policy->scopes[var];
         int r;
 
-        if (streq(op, "All"))
+        r = check_members(reader, json, cedar_var_name(var),
+                        streq(op, "==") ? MEMBERS("op", "entity", "slot")
+                                        : streq(op, "in") && var == CEDAR_ACTION
+                                        ? MEMBERS("op", "entity", "entities")
+                                        : streq(op, "in") ? MEMBERS("op", "entity", "slot")
+                                        : streq(op, "is") ? MEMBERS("op", "entity_type", "in")
+                                                          : MEMBERS("op"));
+        if (r < 0)
+                return r;
+        if (streq(op, "All") || streq(op, "all"))
                 return 0;
         if (streq(op, "==")) {
                 scope->op = CEDAR_SCOPE_EQ;
@@ -349,6 +465,8 @@ static int read_scope(struct reader *reader, const json_t *policy_json, enum ced
 static int read_clause(struct reader *reader, const json_t *json, struct cedar_clause *clause) {
         const char *kind = strempty(json_string_value(json_object_get(json, "kind")));
 
+        if (check_members(reader, json, "a condition", MEMBERS("kind", "body")) < 0)
+                return -EINVAL;
         clause->unless = streq(kind, "unless");
         if (!clause->unless && !streq(kind, "when"))
                 return cedar_json_fail(&reader->error, "a condition's \"kind\" is neither when nor unless");
@@ -359,7 +477,7 @@ static int read_clauses(struct reader *reader, const json_t *json, struct cedar_
         int r = 0;
 
         if (!json_is_array(json))
-                return json ? cedar_json_fail(&reader->error, "\"conditions\" of a policy is no array") : 0;
+                return cedar_json_fail(&reader->error, "a policy has no \"conditions\", an array");
         policy->clauses = arena_alloc(reader->arena, json_array_size(json) * sizeof(*policy->clauses));
         if (!policy->clauses)
                 return -ENOMEM;
@@ -391,6 +509,8 @@ static int read_annotations(struct reader *reader, const json_t *json, struct ce
                                                 cedar_json_text(reader->arena, value, &annotation->value) <
                                                                 0))
                         return -ENOMEM;
+                if (!cedar_is_word(annotation->key))
+                        return cedar_json_fail(&reader->error, "\"%s\" is no name of an annotation", key);
                 if (!json_is_string(value) && !json_is_null(value))
                         return cedar_json_fail(&reader->error, "the annotation \"%s\" is no text", key);
                 if (streq(key, "id"))
@@ -416,6 +536,10 @@ static int read_policy(struct reader *reader, const char *id, const json_t *json
         struct cedar_policy *policy;
         int r = add_policy(reader, id, &policy);
 
+        if (r == 0)
+                r = check_members(reader, json, id,
+                                MEMBERS("effect", "principal", "action", "resource", "conditions",
+                                                "annotations"));
         if (r < 0)
                 return r;
         policy->forbid = streq(effect, "forbid");
@@ -428,10 +552,9 @@ static int read_policy(struct reader *reader, const char *id, const json_t *json
                 r = read_clauses(reader, json_object_get(json, "conditions"), policy);
         if (r == 0)
                 r = read_annotations(reader, json_object_get(json, "annotations"), policy);
-        if (r == 0 && policy->has_slots != template)
-                return cedar_json_fail(&reader->error, "%s %s", id,
-                                template ? "stands among templates, but has no slot"
-                                         : "has a slot, but stands not among templates");
+        if (r == 0 && policy->has_slots && !template)
+                return cedar_json_fail(&reader->error, "%s has a slot, but stands not among templates", id);
+        policy->is_template = template;
         return r;
 }
 
@@ -471,13 +594,17 @@ static int read_link(struct reader *reader, const json_t *json) {
         size_t n = 0;
         int r;
 
-        if (!template || !template->has_slots || template->slots[0] || template->slots[1])
+        if (!template || !template->is_template)
                 return cedar_json_fail(&reader->error, "a link is to \"%s\", which is no template here",
                                 template_id);
         if (!id || find_policy(reader, id))
                 return cedar_json_fail(
                                 &reader->error, "a link has no \"newId\", or one that another policy has");
+        r = check_members(reader, json, id, MEMBERS("templateId", "newId", "values"));
+        if (r < 0)
+                return r;
         linked = *template;
+        linked.is_template = false;
         for (size_t i = 0; i < 2; i++) {
                 const json_t *value = json_object_get(values, slots[i]);
                 bool wanted = linked.scopes[i == 0 ? CEDAR_PRINCIPAL : CEDAR_RESOURCE].slot;
@@ -505,7 +632,10 @@ static int read_policy_set(struct reader *reader, const json_t *json) {
         const json_t *links = json_object_get(json, "templateLinks");
         int r;
 
-        r = read_all(reader, json_object_get(json, "staticPolicies"), false);
+        r = check_members(reader, json, "a policy set",
+                        MEMBERS("staticPolicies", "templates", "templateLinks"));
+        if (r == 0)
+                r = read_all(reader, json_object_get(json, "staticPolicies"), false);
         if (r == 0)
                 r = read_all(reader, json_object_get(json, "templates"), true);
         if (r == 0 && links && !json_is_array(links))

@@ -15,6 +15,15 @@ static const char entities_json[] =
                 "[{\"type\": \"Zone\", \"id\": "
                 "\"all\"}]}]";
 
+/* JSON is easier to read with these quotes. */
+static char *quoted(const char *json) {
+        char *copy = strdup(json);
+
+        for (char *p = copy; *p; p++)
+                *p = *p == '\'' ? '"' : *p;
+        return copy;
+}
+
 static struct cedar_policies *load(const char *text) {
         _cleanup_(freep) char *error = NULL;
         struct cedar_policies *policies = NULL;
@@ -235,6 +244,23 @@ Test(cedar, what_cannot_apply_is_left_out_and_what_fails_is_not) {
                         "allow: policy2; errors: policy1");
 }
 
+/* What Cedar's own takes although nobody writes it. */
+Test(cedar, texts_are_read_as_liberally_as_by_cedars_own) {
+        expect_decision("permit(principal == ((VM::\"app\")), action in ([(Action::\"start\"),]), resource "
+                        "in "
+                        "(Unit::\"clock\"),);",
+                        "allow: policy0");
+        expect_decision("\xC2\xA0permit\xE2\x80\x83(principal,\xE3\x80\x80"
+                        "action, resource)\xE2\x80\xA8;\xC2\x85",
+                        "allow: policy0");
+        expect_condition("- 9223372036854775808 == -9223372036854775807 - 1", TRUE);
+        expect_condition("---5 == -5 && 007 == 7", TRUE);
+        expect_condition("ip() == 1", FAILS);
+        expect_condition("principal.ip.isIpv4(1)", FAILS);
+        expect_condition("context . nested [ \"deep\" ]", TRUE);
+        expect_condition("principal::\"x\" != principal && permit::\"x\" != when::\"x\"", TRUE);
+}
+
 Test(cedar, json_says_the_same_as_text) {
         expect_decision("{\"staticPolicies\": {\"a\": {\"effect\": \"permit\", \"principal\": {\"op\": "
                         "\"is\", \"entity_type\": "
@@ -267,6 +293,47 @@ Test(cedar, json_says_the_same_as_text) {
                         "allow: policy0");
 }
 
+#define JSON_POLICY(body)                                                                                   \
+        "{'staticPolicies': {'a': {'effect': 'permit', 'principal': {'op': 'All'}, 'action': {'op': "       \
+        "'All'}, "                                                                                          \
+        "'resource': {'op': 'All'}, 'conditions': [{'kind': 'when', 'body': " body                          \
+        "}]}}, 'templates': {}, "                                                                           \
+        "'templateLinks': []}"
+
+Test(cedar, json_has_what_only_json_has) {
+        static const char *const cases[][2] = {
+                { JSON_POLICY("{'has': {'left': {'Var': 'context'}, 'attr': ['nested', 'deep']}}"),
+                                "allow: a" },
+                { JSON_POLICY("{'has': {'left': {'Var': 'context'}, 'attr': ['nested', 'other']}}"),
+                                "deny:" },
+                { JSON_POLICY("{'has': {'left': {'Var': 'context'}, 'attr': ['n', 'deep']}}"),
+                                "deny:; errors: a" },
+                { JSON_POLICY("{'ip': []}"), "deny:; errors: a" },
+                { JSON_POLICY("{'ip': [{'Value': 'x'}]}"), "deny:; errors: a" },
+                { JSON_POLICY("{'isInRange': [{'Value': 1}]}"), "deny:; errors: a" },
+                { JSON_POLICY("{'==': {'left': {'Value': {'a': [1, 2]}}, 'right': {'Record': {'a': {'Set': "
+                              "[{'Value': 2}, "
+                              "{'Value': 1}, {'Value': 2}]}}}}}"),
+                                "allow: a" },
+                { "{'staticPolicies': {}, 'templates': {'t': {'effect': 'permit', 'principal': {'op': "
+                  "'All'}, 'action': "
+                  "{'op': 'All'}, 'resource': {'op': 'All'}, 'conditions': []}}, 'templateLinks': []}",
+                                "deny:" },
+                { "{'staticPolicies': {}, 'templates': {'t': {'effect': 'permit', 'principal': {'op': "
+                  "'All'}, 'action': "
+                  "{'op': 'All'}, 'resource': {'op': 'All'}, 'conditions': []}}, 'templateLinks': "
+                  "[{'templateId': 't', "
+                  "'newId': 'l', 'values': {}}]}",
+                                "allow: l" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_(freep) char *json = quoted(cases[i][0]);
+
+                expect_decision(json, cases[i][1]);
+        }
+}
+
 static void expect_refusal(const char *text, const char *where) {
         _cleanup_(freep) char *error = NULL;
         struct cedar_policies *policies = NULL;
@@ -284,7 +351,22 @@ Test(cedar, what_is_no_policy_is_refused_where_it_is) {
                 "\"\\u{110000}\" == \"\"", "\"\\xff\" == \"\"", "\"open", "{a: 1, a: 2} == {}", "context.if",
                 "context[n]", "?principal == principal", "principal is \"VM\"", "context.s like context.s",
                 "principal has 1", "VM::app", "if true then false", "", "true true", "true &",
-                "__cedar::X::\"y\" == principal", "#" };
+                "__cedar::X::\"y\" == principal", "#", "-9223372036854775808.n == 1", "context has a[\"b\"]",
+                "\xE2\x80\x8Btrue" };
+        static const char *const json[] = {
+                "{'staticPolicies': {}, 'template': {}}",
+                "{'effect': 'permit', 'principal': {'op': 'All'}, 'action': {'op': 'All'}, 'resource': "
+                "{'op': 'All'}}",
+                JSON_POLICY("{'==': {'left': {'Value': 1}, 'right': {'Value': 1}, 'more': 1}}"),
+                JSON_POLICY("{'contains': [{'Value': 1}, {'Value': 1}]}"),
+                JSON_POLICY("{'Value': 1, 'Var': 'context'}"),
+                JSON_POLICY("{'unknown': [{'Value': 1}]}"),
+                JSON_POLICY("{'Value': null}"),
+                JSON_POLICY("{'has': {'left': {'Var': 'context'}, 'attr': []}}"),
+                "{'effect': 'permit', 'principal': {'op': 'All'}, 'action': {'op': 'All'}, 'resource': "
+                "{'op': 'All'}, "
+                "'conditions': [], 'annotations': {'a b': 'x'}}",
+        };
 
         for (size_t i = 0; i < ELEMENTSOF(conditions); i++) {
                 _cleanup_(freep) char *text = text_printf(
@@ -302,6 +384,11 @@ Test(cedar, what_is_no_policy_is_refused_where_it_is) {
         expect_refusal("@a(\"1\") @a(\"2\") permit (principal, action, resource);", "rules:1:10:");
         expect_refusal("\xff", "rules: not UTF-8");
         expect_refusal("{\"staticPolicies\": 1}", "rules: ");
+        for (size_t i = 0; i < ELEMENTSOF(json); i++) {
+                _cleanup_(freep) char *text = quoted(json[i]);
+
+                expect_refusal(text, "rules: ");
+        }
         expect_refusal("{\"a\": {\"effect\": ", "rules:1:");
 }
 
@@ -336,27 +423,63 @@ static void expect_entities_refusal(const char *json) {
 }
 
 Test(cedar, entities_that_cannot_be_are_refused) {
-        expect_entities_refusal("{}");
-        expect_entities_refusal("[1]");
-        expect_entities_refusal("[{\"uid\": {\"type\": \"A\"}}]");
-        expect_entities_refusal("[{\"uid\": {\"type\": \"if\", \"id\": \"\"}}]");
-        expect_entities_refusal("[{\"uid\": {\"type\": \"A\", \"id\": \"1\"}, \"attrs\": {\"a\": null}}]");
-        expect_entities_refusal("[{\"uid\": {\"type\": \"A\", \"id\": \"1\"}, \"attrs\": {\"a\": 1.5}}]");
-        expect_entities_refusal("[{\"uid\": {\"type\": \"A\", \"id\": \"1\"}, \"attrs\": {\"a\": "
-                                "{\"__extn\": {\"fn\": \"ip\", "
-                                "\"arg\": \"x\"}}}}]");
-        expect_entities_refusal("[{\"uid\": {\"type\": \"A\", \"id\": \"1\"}}, {\"uid\": {\"type\": \"A\", "
-                                "\"id\": \"1\"}}]");
-        expect_entities_refusal("[{\"uid\": {\"type\": \"A\", \"id\": \"1\"}, \"parents\": [{\"type\": "
-                                "\"A\", \"id\": \"2\"}]}, "
-                                "{\"uid\": {\"type\": \"A\", \"id\": \"2\"}, \"parents\": [{\"type\": "
-                                "\"A\", \"id\": \"1\"}]}]");
+        static const char *const entities[] = {
+                "{}",
+                "[1]",
+                "[{'uid': {'type': 'A'}, 'attrs': {}, 'parents': []}]",
+                "[{'uid': {'type': 'if', 'id': ''}, 'attrs': {}, 'parents': []}]",
+                "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {}}]",
+                "[{'uid': {'type': 'A', 'id': '1'}, 'parents': []}]",
+                "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {'a': null}, 'parents': []}]",
+                "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {'a': 1.5}, 'parents': []}]",
+                "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {'a': 9223372036854775808}, 'parents': []}]",
+                "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {'a': {'__expr': '1'}}, 'parents': []}]",
+                "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {'__entity': {'type': 'A', 'id': '1'}}, "
+                "'parents': []}]",
+                "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {'a': {'__extn': {'fn': 'ip', 'arg': 'x'}}}, "
+                "'parents': []}]",
+                "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {}, 'parents': []},"
+                " {'uid': {'type': 'A', 'id': '1'}, 'attrs': {'a': 1}, 'parents': []}]",
+                "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {}, 'parents': [{'type': 'A', 'id': '2'}]},"
+                " {'uid': {'type': 'A', 'id': '2'}, 'attrs': {}, 'parents': [{'type': 'A', 'id': '1'}]}]",
+                "[{'uid': {'type': 'Action', 'id': '1'}, 'attrs': {}, 'parents': [{'type': 'A', 'id': "
+                "'2'}]}]",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(entities); i++) {
+                _cleanup_(freep) char *json = quoted(entities[i]);
+
+                expect_entities_refusal(json);
+        }
+}
+
+Test(cedar, entities_are_read_as_liberally_as_by_cedars_own) {
+        _cleanup_(freep) char *json =
+                        quoted("[{'uid': {'__entity': {'type': 'A', 'id': '1'}}, 'attrs': {'a': {'__extn': "
+                               "1}, 'b': {'__entity': "
+                               "{'type': 'A', 'id': '1'}, 'x': 1}}, 'parents': [{'type': 'B', 'id': ''}], "
+                               "'other': 1},"
+                               " {'uid': {'type': 'A', 'id': '1'}, 'attrs': {'b': {'x': 1, '__entity': "
+                               "{'type': 'A', 'id': "
+                               "'1'}}, 'a': {'__extn': 1}}, 'parents': [{'type': 'B', 'id': ''}]}]");
+        _cleanup_(cedar_entities_freep) struct cedar_entities *entities = load_entities(json);
+        _cleanup_(arena_clear) struct arena arena = {};
+        const struct cedar_entity *entity;
+        const struct cedar_value *value;
+
+        arena_init(&arena, 4096);
+        entity = cedar_entities_find(entities, cedar_uid_new(&arena, CEDAR_TEXT("A"), CEDAR_TEXT("1")));
+        cr_assert(entity && entity->n_ancestors == 1);
+        for (size_t i = 0; i < 2; i++) {
+                value = cedar_record_get(entity->attributes, i == 0 ? CEDAR_TEXT("a") : CEDAR_TEXT("b"));
+                cr_expect(value && value->kind == CEDAR_RECORD && value->record->n == i + 1);
+        }
 }
 
 Test(cedar, texts_with_nul_are_kept_whole) {
-        static const char json[] =
-                        "[{\"uid\": {\"type\": \"A\", \"id\": \"a\\u0000b\"}, \"attrs\": {\"k\\u0000\": "
-                        "\"\\\\u0000\\udbff\\udfff\"}}]";
+        static const char json[] = "[{\"uid\": {\"type\": \"A\", \"id\": \"a\\u0000b\"}, \"parents\": [], "
+                                   "\"attrs\": {\"k\\u0000\": "
+                                   "\"\\\\u0000\\udbff\\udfff\"}}]";
         _cleanup_(cedar_entities_freep) struct cedar_entities *entities = load_entities(json);
         _cleanup_(arena_clear) struct arena arena = {};
         const struct cedar_entity *entity;
