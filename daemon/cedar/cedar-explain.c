@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cedar-eval.h"
 
-#include "cedar-build.h"
+#include "cedar-index.h"
 
 /* The first condition that is not met is the one that is told of; those behind it are still counted. */
 static void miss(struct cedar_explanation *explanation, const struct cedar_node *node, bool unless,
@@ -60,27 +60,34 @@ static bool is_nearer(const struct cedar_explanation *a, const struct cedar_expl
         return missing_a != missing_b ? missing_a < missing_b : a->n_met > b->n_met;
 }
 
+/* Puts it where it belongs among the nearest so far, of which there are *n of at most max. */
+static void insert(struct cedar_near *nearest, size_t *n, size_t max, const struct cedar_near *near) {
+        size_t at;
+
+        for (at = *n; at > 0 && is_nearer(&near->explanation, &nearest[at - 1].explanation); at--)
+                if (at < max)
+                        nearest[at] = nearest[at - 1];
+        if (at < max)
+                nearest[at] = *near;
+        *n = MIN(*n + 1, max);
+}
+
 int cedar_nearest(const struct cedar_policies *policies, const struct cedar_entities *entities,
-                const struct cedar_request *request, struct arena *arena, struct cedar_near *ret, size_t n) {
-        const struct cedar_policy *policy;
-        size_t found = 0;
+                const struct cedar_request *request, bool likely, struct arena *arena,
+                struct cedar_near *ret, size_t n) {
+        struct cedar_index_cursor cursor;
+        size_t found = 0, all = 0, i;
 
-        for (size_t i = 0; (policy = cedar_policies_get(policies, i)); i++) {
-                struct cedar_near near = { .policy = policy };
-                size_t at;
+        cedar_index_find(cedar_policies_index(policies), request, &cursor);
+        while (likely ? cedar_index_next(&cursor, &i) : (i = all++) < cedar_policies_count(policies)) {
+                struct cedar_near near = { .policy = cedar_policies_get(policies, i) };
 
-                if (policy->forbid || policy->is_template)
+                if (near.policy->forbid || near.policy->is_template)
                         continue;
-                if (cedar_explain(policy, entities, request, arena, &near.explanation) < 0)
+                if (cedar_explain(near.policy, entities, request, arena, &near.explanation) < 0)
                         return -ENOMEM;
-                if (near.explanation.applies)
-                        continue;
-                for (at = found; at > 0 && is_nearer(&near.explanation, &ret[at - 1].explanation); at--)
-                        if (at < n)
-                                ret[at] = ret[at - 1];
-                if (at < n)
-                        ret[at] = near;
-                found = MIN(found + 1, n);
+                if (!near.explanation.applies)
+                        insert(ret, &found, n, &near);
         }
         return (int) found;
 }

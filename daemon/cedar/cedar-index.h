@@ -22,3 +22,6 @@ void cedar_index_find(const struct cedar_index *index, const struct cedar_reques
                 struct cedar_index_cursor *ret);
 /* False: there are no more. */
 bool cedar_index_next(struct cedar_index_cursor *cursor, size_t *ret);
+
+/* The one of a policy set. */
+const struct cedar_index *cedar_policies_index(const struct cedar_policies *policies);

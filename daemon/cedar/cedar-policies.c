@@ -74,6 +74,10 @@ struct cedar_policies *cedar_policies_free(struct cedar_policies *policies) {
 
 /* ---- looking at them ---- */
 
+const struct cedar_index *cedar_policies_index(const struct cedar_policies *policies) {
+        return policies->index;
+}
+
 const struct cedar_policy *cedar_policies_get(const struct cedar_policies *policies, size_t i) {
         return i < policies->n ? &policies->policies[i] : NULL;
 }

@@ -75,12 +75,14 @@ int cedar_explain(const struct cedar_policy *policy, const struct cedar_entities
                 const struct cedar_request *request, struct arena *arena, struct cedar_explanation *ret);
 
 /*
- * Of those that permit and do not apply, the nearest: whose conditions are met for the most part. At most n,
- * nearest first. Returns how many there are, or -ENOMEM.
+ * Of those that permit and do not apply, the nearest: whose conditions are met for the most part. likely:
+ * only those that are about this principal, action and resource, which are few; else all. At most n, nearest
+ * first. Returns how many there are, or -ENOMEM.
  */
 struct cedar_near {
         const struct cedar_policy *policy;
         struct cedar_explanation explanation;
 };
 int cedar_nearest(const struct cedar_policies *policies, const struct cedar_entities *entities,
-                const struct cedar_request *request, struct arena *arena, struct cedar_near *ret, size_t n);
+                const struct cedar_request *request, bool likely, struct arena *arena,
+                struct cedar_near *ret, size_t n);

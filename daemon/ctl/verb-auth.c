@@ -172,7 +172,7 @@ static void print_near(const struct auth_files *files, const struct cedar_near *
 static int print_nearest(
                 const struct auth_files *files, const struct cedar_request *request, struct arena *arena) {
         struct cedar_near near[NEAR_MAX];
-        int n = cedar_nearest(files->policies, files->entities, request, arena, near, NEAR_MAX);
+        int n = cedar_nearest(files->policies, files->entities, request, false, arena, near, NEAR_MAX);
 
         for (int i = 0; i < n; i++)
                 print_near(files, &near[i]);

@@ -23,7 +23,7 @@ static void try_policies(const struct cedar_policies *policies) {
         must(cedar_authorize(policies, NULL, &request, &arena, &decision) == 0,
                         "there is memory for a decision");
         must(!decision.allow || decision.n_reasons > 0, "what is allowed has a reason");
-        must(cedar_nearest(policies, NULL, &request, &arena, near, ELEMENTSOF(near)) >= 0,
+        must(cedar_nearest(policies, NULL, &request, false, &arena, near, ELEMENTSOF(near)) >= 0,
                         "there is memory to explain");
 
         /* What the index leaves out neither applies nor fails. */

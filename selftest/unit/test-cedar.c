@@ -505,7 +505,7 @@ Test(cedar, a_denial_names_the_condition_that_is_not_met) {
 
         arena_init(&arena, 1024 * 1024);
         make_request(&arena, &request);
-        cr_assert_eq(cedar_nearest(policies, NULL, &request, &arena, near, 2), 2);
+        cr_assert_eq(cedar_nearest(policies, NULL, &request, false, &arena, near, 2), 2);
         cr_expect(cedar_text_equal(near[0].policy->name, CEDAR_TEXT("nearly")));
         cr_expect(near[0].explanation.n_met == 4 && near[0].explanation.n_conditions == 5);
         cr_expect(cedar_text_equal(cedar_policies_text(policies, near[0].explanation.span),
@@ -513,7 +513,7 @@ Test(cedar, a_denial_names_the_condition_that_is_not_met) {
         cedar_policies_position(policies, near[0].explanation.span, &line, &column);
         cr_expect(line == 3 && column == 26);
         cr_expect(near[1].explanation.in_scope && near[1].explanation.var == CEDAR_PRINCIPAL);
-        cr_assert_eq(cedar_nearest(policies, NULL, &request, &arena, near, 1), 1);
+        cr_assert_eq(cedar_nearest(policies, NULL, &request, true, &arena, near, 2), 1);
 }
 
 Test(cedar, without_memory_nothing_is_allowed) {
