@@ -1,32 +1,157 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "guard.h"
 
+#include "file-watch.h"
 #include "log.h"
 #include "message-ids.h"
 #include "peer-limit.h"
+#include "rules.h"
 #include "text.h"
 
+/* Lines about calls of one peer, in a minute: every one of a peer that does what it is there for, or tries
+ * something by hand; a flood is counted. */
+#define AUDIT_LINES_PER_MINUTE 300
+
 struct access_guard {
-        struct access_guard_config config;
-        struct peer_limit refusals;
+        sd_event *event;
+        struct access_guard_config config; /* texts are ours */
+        char *rules_file, *entities_file;
+        struct access_rules *rules; /* NULL: every peer may make every call */
+        struct file_watch *rules_watch, *entities_watch;
+        uint64_t permits, denials; /* by rules, since start */
+        uint64_t failures;         /* of rules, in both */
+        struct peer_limit refusals, audits;
         uint64_t logged_id; /* the newest connection of which was said what is wrong with it */
 };
 
-int access_guard_new(struct access_guard **ret, const struct access_guard_config *config) {
-        struct access_guard *guard;
+/* ---- rules ---- */
 
-        guard = malloc(sizeof(*guard));
+static int read_rules(struct access_rules **ret, const char *file, const char *entities) {
+        _cleanup_(freep) char *error = NULL;
+        int r = access_rules_new(ret, file, entities, &error);
+
+        if (r < 0)
+                log_error("%s", error ?: strerror(-r));
+        return r;
+}
+
+static void log_rules(const struct access_guard *guard) {
+        const struct log_fields fields = { .message_id = GIVC_MESSAGE_RULES_LOADED };
+        size_t n = access_rules_count(guard->rules);
+
+        log_event(n > 0 ? LOG_INFO : LOG_WARNING, &fields, "%zu access rules of %s are in force%s.", n,
+                        guard->rules_file, n > 0 ? "" : ": nobody may call anything");
+}
+
+static void on_changed(void *userdata) {
+        const struct log_fields kept = { .message_id = GIVC_MESSAGE_RULES_KEPT };
+        struct access_guard *guard = userdata;
+        struct access_rules *rules = NULL;
+
+        if (read_rules(&rules, guard->rules_file, guard->entities_file) < 0) {
+                log_event(LOG_ERR, &kept, "The access rules that were in force stay so.");
+                return;
+        }
+        access_rules_free(guard->rules);
+        guard->rules = rules;
+        log_rules(guard);
+}
+
+/* A file that cannot be watched is read again when that is asked for. */
+static struct file_watch *watch_file(struct access_guard *guard, const char *path) {
+        struct file_watch *watch = NULL;
+        int r = path ? file_watch_new(&watch, guard->event, path, on_changed, guard) : 0;
+
+        if (r < 0)
+                (void) log_warning_errno(
+                                r, "Changes of %s are read at a reload alone: cannot watch it", path);
+        return watch;
+}
+
+static void replace(struct access_guard *guard, const struct access_guard_config *config,
+                struct access_rules *rules, char *rules_file, char *entities_file) {
+        file_watch_free(guard->rules_watch);
+        file_watch_free(guard->entities_watch);
+        access_rules_free(guard->rules);
+        free(guard->rules_file);
+        free(guard->entities_file);
+        guard->config = *config;
+        guard->rules = rules;
+        guard->rules_file = rules_file;
+        guard->entities_file = entities_file;
+        guard->rules_watch = watch_file(guard, rules_file);
+        guard->entities_watch = watch_file(guard, entities_file);
+}
+
+int access_guard_configure(struct access_guard *guard, const struct access_guard_config *config) {
+        _cleanup_(access_rules_freep) struct access_rules *rules = NULL;
+        _cleanup_(freep) char *rules_file = NULL, *entities_file = NULL;
+        int r;
+
+        if (config->rules && !config->tls) {
+                log_error("Access control is asked for, but TLS is off: nobody could be told from anybody "
+                          "else.");
+                return -EINVAL;
+        }
+        rules_file = config->rules ? strdup(config->rules) : NULL;
+        entities_file = config->rules && config->entities ? strdup(config->entities) : NULL;
+        if ((config->rules && !rules_file) || (rules_file && config->entities && !entities_file))
+                return log_error_errno(-ENOMEM, "Cannot read the access rules");
+        r = rules_file ? read_rules(&rules, rules_file, entities_file) : 0;
+        if (r < 0)
+                return r;
+        replace(guard, config, TAKE_PTR(rules), TAKE_PTR(rules_file), TAKE_PTR(entities_file));
+        if (guard->rules)
+                log_rules(guard);
+        return 0;
+}
+
+/* ---- life ---- */
+
+int access_guard_new(struct access_guard **ret, sd_event *event, const struct access_guard_config *config) {
+        _cleanup_(access_guard_freep) struct access_guard *guard = malloc(sizeof(*guard));
+        int r;
+
         if (!guard)
-                return -ENOMEM;
-        *guard = (struct access_guard){ .config = *config, .refusals = PEER_LIMIT_NULL };
-        *ret = guard;
+                return log_error_errno(-ENOMEM, "Cannot prepare for callers");
+        *guard = (struct access_guard){
+                .event = sd_event_ref(event),
+                .refusals = PEER_LIMIT_NULL,
+                .audits = { .burst = AUDIT_LINES_PER_MINUTE },
+        };
+        r = access_guard_configure(guard, config);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(guard);
         return 0;
 }
 
 struct access_guard *access_guard_free(struct access_guard *guard) {
+        if (!guard)
+                return NULL;
+        file_watch_free(guard->rules_watch);
+        file_watch_free(guard->entities_watch);
+        access_rules_free(guard->rules);
+        free(guard->rules_file);
+        free(guard->entities_file);
+        sd_event_unref(guard->event);
         free(guard);
         return NULL;
 }
+
+void access_guard_write_metrics(const struct access_guard *guard, struct openmetrics *metrics) {
+        openmetrics_gauge(metrics, "access_rules", NULL,
+                        "Access rules in force; 0, and no decisions: access control is off.",
+                        guard->rules ? access_rules_count(guard->rules) : 0);
+        openmetrics_family(metrics, OPENMETRICS_COUNTER, "decisions", NULL,
+                        "Calls on which the access rules have decided.");
+        openmetrics_uint(metrics, "_total", guard->permits, "decision", "permit", NULL);
+        openmetrics_uint(metrics, "_total", guard->denials, "decision", "deny", NULL);
+        openmetrics_counter(metrics, "access_rule_failures",
+                        "Access rules that could not be evaluated, in those decisions.", guard->failures);
+}
+
+/* ---- who is it ---- */
 
 /* RPC_OK, or why this peer is not accepted, with a text on the heap (NULL: ENOMEM). */
 static enum rpc_code judge_peer(
@@ -77,8 +202,8 @@ static void log_refusal(struct access_guard *guard, const struct rpc_peer *peer,
                         strempty(reason));
 }
 
-bool access_guard_permit(
-                struct rpc_call *call, const ProtobufCMessage *request, struct access_guard *guard) {
+/* Whether the certificate is accepted; else the call has been ended. */
+static bool permit_peer(struct rpc_call *call, struct access_guard *guard) {
         const struct rpc_peer *peer = rpc_call_peer(call);
         _cleanup_(freep) char *reason = NULL;
         enum rpc_code code;
@@ -98,4 +223,60 @@ void access_guard_peer(const struct rpc_peer *peer, struct access_guard *guard) 
         code = judge_peer(guard, peer, &reason);
         if (code != RPC_OK)
                 log_refusal(guard, peer, NULL, code, reason);
+}
+
+/* ---- may they ---- */
+
+static void audit(struct access_guard *guard, struct rpc_call *call, const struct access_verdict *verdict) {
+        const struct rpc_peer *peer = rpc_call_peer(call);
+        struct log_fields fields = {
+                .message_id = verdict->allow ? GIVC_MESSAGE_CALL_PERMITTED : GIVC_MESSAGE_CALL_DENIED,
+                .method = rpc_call_path(call) + 1,
+                .peer = peer->name,
+                .rule = verdict->rule,
+                .status = rpc_code_name(verdict->allow ? RPC_OK : RPC_PERMISSION_DENIED),
+        };
+        unsigned suppressed = 0;
+
+        if (verdict->allow && !guard->config.audit_permits)
+                return;
+        if (!peer_limit_pass(&guard->audits, peer->name, &suppressed))
+                return;
+        if (suppressed > 0)
+                log_warning("%u more decisions on calls of %s were not logged.", suppressed, peer->name);
+        if (verdict->allow)
+                log_event(LOG_INFO, &fields, "Permitted %s for %s: %s.", fields.method, peer->name,
+                                verdict->rule);
+        else
+                log_event(LOG_NOTICE, &fields, "Denied %s for %s: %s.", fields.method, peer->name,
+                                verdict->reason);
+}
+
+static bool permit_call(struct rpc_call *call, const ProtobufCMessage *request, struct access_guard *guard) {
+        struct access_verdict verdict;
+        int r;
+
+        r = access_rules_judge(guard->rules, rpc_call_peer(call)->name, rpc_call_path(call), request,
+                        rpc_call_arena(call), &verdict);
+        if (r < 0) {
+                guard->denials++;
+                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "%s",
+                                r == -E2BIG ? "the request has more fields than access rules are asked about"
+                                            : "out of memory");
+                return false;
+        }
+        guard->failures += verdict.n_failures;
+        if (verdict.allow)
+                guard->permits++;
+        else
+                guard->denials++;
+        audit(guard, call, &verdict);
+        if (!verdict.allow)
+                rpc_call_fail(call, RPC_PERMISSION_DENIED, "%s: %s", guard->config.denial, verdict.reason);
+        return verdict.allow;
+}
+
+bool access_guard_permit(
+                struct rpc_call *call, const ProtobufCMessage *request, struct access_guard *guard) {
+        return permit_peer(call, guard) && (!guard->rules || permit_call(call, request, guard));
 }

@@ -2,23 +2,42 @@
 #pragma once
 
 /*
- * Who is it, and may they: asked once for every call, before its handler. The peer's certificate must name it (a DNS
- * name in the subjectAltName) and, on TCP, hold the address from which it speaks.
+ * Who is it, and may they: asked once for every call, before its handler. The peer's certificate must name
+ * it (a DNS name in the subjectAltName) and, on TCP, hold the address from which it speaks; then, where
+ * there are rules, one of them must permit the call.
  */
 
 #include "call.h"
+#include "openmetrics.h"
 
 struct access_guard;
 
 struct access_guard_config {
-        bool tls; /* false (no TLS): peers have no identity, and nothing of the above is asked */
+        bool tls;             /* false (no TLS): peers have no identity, and nothing of the above is asked */
+        const char *rules;    /* a file of Cedar policies; NULL: every peer may make every call */
+        const char *entities; /* and one of entities; NULL: there are none */
+        bool audit_permits;   /* a line in the journal for what is permitted, too */
+        const char *denial;   /* how a denial begins; static text */
 };
 
-int access_guard_new(struct access_guard **ret, const struct access_guard_config *config);
+/*
+ * Reads the rules, and again whenever their file changes: one that cannot be read leaves the former in
+ * force, which is logged. 0; or a negative errno, which has been logged: there is no guard without its
+ * rules, nor rules without TLS.
+ */
+int access_guard_new(struct access_guard **ret, sd_event *event, const struct access_guard_config *config);
 struct access_guard *access_guard_free(struct access_guard *guard);
 DEFINE_CLEANUP(struct access_guard, access_guard_free)
 
-/* For rpc_server_ops: ends the call with UNAUTHENTICATED or PERMISSION_DENIED, logs why, and returns false; or true. */
+/* Another configuration, or the same files read anew: all of it or, on failure, which has been logged,
+ * nothing. */
+int access_guard_configure(struct access_guard *guard, const struct access_guard_config *config);
+
+/* For rpc_server_ops: ends the call with UNAUTHENTICATED or PERMISSION_DENIED, logs why, and returns false;
+ * or true. */
 bool access_guard_permit(struct rpc_call *call, const ProtobufCMessage *request, struct access_guard *guard);
 /* For rpc_server_ops.peer_connected: logs, once per connection, what makes it unacceptable. */
 void access_guard_peer(const struct rpc_peer *peer, struct access_guard *guard);
+
+/* Adds what the rules have decided. */
+void access_guard_write_metrics(const struct access_guard *guard, struct openmetrics *metrics);

@@ -25,7 +25,7 @@ static struct peer_limit_slot *find_slot(struct peer_limit *limit, uint64_t peer
         }
         *oldest = (struct peer_limit_slot){
                 .peer = peer,
-                .limit = { .interval_usec = INTERVAL_USEC, .burst = MESSAGES_PER_INTERVAL },
+                .limit = { .interval_usec = INTERVAL_USEC, .burst = limit->burst ?: MESSAGES_PER_INTERVAL },
         };
         return oldest;
 }

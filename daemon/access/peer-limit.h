@@ -12,6 +12,8 @@
 #define PEER_LIMIT_PEERS 64
 
 struct peer_limit {
+        unsigned burst; /* messages about one peer in a minute; 0: enough to see a cause and its repetition
+                         */
         struct peer_limit_slot {
                 uint64_t peer; /* hash of its name; 0: free */
                 struct ratelimit limit;

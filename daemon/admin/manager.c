@@ -117,8 +117,7 @@ static int load_tls(const struct options *options, struct tls_context **ret) {
         return r;
 }
 
-static int reload(struct reactor *reactor, void *userdata) {
-        struct manager *manager = userdata;
+static int reload_tls(struct manager *manager) {
         struct registry_agent *agent;
         struct tls_context *tls;
         int r;
@@ -138,6 +137,28 @@ static int reload(struct reactor *reactor, void *userdata) {
                         agent_link_set_tls(agent->link, tls);
         log_info("Certificates were read again; connections that stand keep the former ones.");
         return 0;
+}
+
+static struct access_guard_config guard_config(const struct manager *manager) {
+        const struct options *options = manager->options;
+
+        return (struct access_guard_config){
+                .tls = manager->tls,
+                .rules = options->access_control ? options->cedar_file : NULL,
+                .entities = options->cedar_entities,
+                .audit_permits = options->audit_permits,
+                .denial = "cedar: permission denied by admin access control policy",
+        };
+}
+
+static int reload(struct reactor *reactor, void *userdata) {
+        struct manager *manager = userdata;
+        const struct access_guard_config config = guard_config(manager);
+        int r, q;
+
+        r = reload_tls(manager);
+        q = access_guard_configure(manager->guard, &config);
+        return r < 0 ? r : q;
 }
 
 struct registration_rules manager_rules(const struct manager *manager) {
@@ -167,13 +188,14 @@ static const struct rpc_server_ops server_ops = {
 };
 
 static int set_up_server(struct manager *manager) {
-        const struct access_guard_config guard_config = { .tls = manager->tls };
+        const struct access_guard_config config = guard_config(manager);
         sd_event *event = reactor_event(manager->reactor);
         int r;
 
-        r = access_guard_new(&manager->guard, &guard_config);
-        if (r >= 0)
-                r = rpc_server_new(&manager->server, event, NULL, &server_ops, manager);
+        r = access_guard_new(&manager->guard, event, &config);
+        if (r < 0)
+                return r;
+        r = rpc_server_new(&manager->server, event, NULL, &server_ops, manager);
         if (r >= 0)
                 r = rpc_server_add_service(manager->server, &admin_service, manager);
         if (r >= 0)
@@ -266,10 +288,11 @@ static const struct reactor_ops reactor_ops = {
 static void say_what_is_off(const struct options *options) {
         const struct log_fields fields = { .message_id = GIVC_MESSAGE_ACCESS_CONTROL_OFF };
 
-        log_event(LOG_NOTICE, &fields, "Access control is switched off: %s may make every call.%s",
-                        options->use_tls ? "every peer with a certificate of the fleet"
-                                         : "everyone, without TLS,",
-                        options->cedar_file ? " The rules file is not read." : "");
+        if (!options->access_control)
+                log_event(LOG_NOTICE, &fields, "Access control is switched off: %s may make every call.%s",
+                                options->use_tls ? "every peer with a certificate of the fleet"
+                                                 : "everyone, without TLS,",
+                                options->cedar_file ? " The rules file is not read." : "");
         if (options->policy_admin)
                 log_warning("Policies are asked for (--policy-admin), but this version does not offer "
                             "them.");

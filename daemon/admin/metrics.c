@@ -37,6 +37,7 @@ static void write_metrics(struct openmetrics *metrics, void *userdata) {
         openmetrics_family(metrics, OPENMETRICS_INFO, "build", NULL, "What runs here.");
         openmetrics_uint(metrics, "_info", 1, "program", "givc-admin", "version", GIVC_VERSION, NULL);
         rpc_server_write_metrics(manager->server, metrics);
+        access_guard_write_metrics(manager->guard, metrics);
         write_registry(manager, metrics);
         openmetrics_gauge(metrics, "watchers", NULL, "Streams of the registry's changes.",
                         watchers_count(manager->watchers));

@@ -25,6 +25,8 @@ enum {
         OPTION_POLICY_STORE,
         OPTION_ACCESS_CONTROL,
         OPTION_CEDAR_FILE,
+        OPTION_CEDAR_ENTITIES,
+        OPTION_AUDIT_PERMITS,
         OPTION_SERVICES,
 };
 
@@ -42,6 +44,8 @@ static const struct option long_options[] = {
         { "policy-store", required_argument, NULL, OPTION_POLICY_STORE },
         { "access-control", optional_argument, NULL, OPTION_ACCESS_CONTROL },
         { "cedar-file", required_argument, NULL, OPTION_CEDAR_FILE },
+        { "cedar-entities", required_argument, NULL, OPTION_CEDAR_ENTITIES },
+        { "audit-permits", optional_argument, NULL, OPTION_AUDIT_PERMITS },
         { "services", required_argument, NULL, OPTION_SERVICES },
         { "debug", no_argument, NULL, OPTION_DEBUG },
         { "help", no_argument, NULL, OPTION_HELP },
@@ -65,9 +69,10 @@ static void print_help(void) {
              "                            default: the first that does)\n"
              "     --state-directory=DIR  Where locale and time zone of the fleet are kept (STATE_DIRECTORY;\n"
              "                            default: /etc)\n"
-             "     --access-control[=BOOL], --cedar-file=FILE\n"
-             "                            Rules for who may call what (ACCESS_CONTROL, CEDAR_FILE): not\n"
-             "                            offered yet; to ask for it is an error\n"
+             "     --access-control[=BOOL], --cedar-file=FILE, --cedar-entities=FILE\n"
+             "                            Cedar's rules for who may call what, and the entities that they\n"
+             "                            speak of (ACCESS_CONTROL, CEDAR_FILE, CEDAR_ENTITIES)\n"
+             "     --audit-permits[=BOOL] Log what the rules permit, too (AUDIT_PERMITS)\n"
              "     --policy-admin[=BOOL], --policy-config=JSON, --policy-store=DIRECTORY\n"
              "                            Policies (POLICY_ADMIN, …): not offered yet\n"
              "     --monitoring[=BOOL]    Start VMs again that have crashed: true by default (GIVC_MONITORING)\n"
@@ -140,6 +145,7 @@ static int read_environment(struct options *options, struct paths *paths) {
         text_from_environment("POLICY_CONFIG", &options->policy_config);
         text_from_environment("POLICY_STORE", &options->policy_store);
         text_from_environment("CEDAR_FILE", &options->cedar_file);
+        text_from_environment("CEDAR_ENTITIES", &options->cedar_entities);
         text_from_environment("SERVICES", &options->services);
 
         r = bool_from_environment("TLS", &options->use_tls);
@@ -149,6 +155,8 @@ static int read_environment(struct options *options, struct paths *paths) {
                 r = bool_from_environment("POLICY_ADMIN", &options->policy_admin);
         if (r >= 0)
                 r = bool_from_environment("ACCESS_CONTROL", &options->access_control);
+        if (r >= 0)
+                r = bool_from_environment("AUDIT_PERMITS", &options->audit_permits);
         return r;
 }
 
@@ -198,6 +206,11 @@ static int take_option(struct options *options, struct paths *paths, int option,
         case OPTION_CEDAR_FILE:
                 options->cedar_file = optarg;
                 return 1;
+        case OPTION_CEDAR_ENTITIES:
+                options->cedar_entities = optarg;
+                return 1;
+        case OPTION_AUDIT_PERMITS:
+                return take_bool("audit-permits", argc, argv, &options->audit_permits) < 0 ? -EINVAL : 1;
         case OPTION_SERVICES:
                 options->services = optarg;
                 return 1;
@@ -253,11 +266,12 @@ static int check(const struct options *options, int argc, char **argv) {
                 fprintf(stderr, "givc-admin: host identity \"%s\" is not a name\n", options->host_identity);
                 return -EINVAL;
         }
-        if (options->access_control) {
-                fputs("givc-admin: access control is asked for, but this version does not offer it: "
-                      "without --access-control, every peer with a certificate of the fleet may make every "
-                      "call\n",
-                                stderr);
+        if (options->access_control && !options->cedar_file) {
+                fputs("givc-admin: access control needs its rules: --cedar-file or CEDAR_FILE\n", stderr);
+                return -EINVAL;
+        }
+        if (options->access_control && !options->use_tls) {
+                fputs("givc-admin: access control needs TLS: without, nobody knows who calls\n", stderr);
                 return -EINVAL;
         }
         return 0;

@@ -18,9 +18,14 @@ struct options {
         const char *host_identity;            /* who alone may be the host; NULL: the first that comes */
         bool debug;
 
+        bool access_control;        /* then cedar_file is not NULL */
+        const char *cedar_file;     /* rules */
+        const char *cedar_entities; /* and what is in what; NULL: nothing is */
+        bool audit_permits;
+
         /* Taken, since deployed command lines have them, and not offered yet. */
-        bool monitoring, policy_admin, access_control;
-        const char *policy_config, *policy_store, *cedar_file, *services;
+        bool monitoring, policy_admin;
+        const char *policy_config, *policy_store, *services;
 };
 
 /*

@@ -267,6 +267,7 @@ int bus_object_new(struct bus_object **ret, struct manager *manager) {
                 .identifier = "givc-agent",
                 .version = GIVC_VERSION,
                 .tls = manager->tls,
+                .access_control = manager->config.access.enable,
                 .server = manager->server,
                 .reload = reload,
                 .publish = publish,

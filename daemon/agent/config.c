@@ -352,7 +352,8 @@ static int add_not_offered(struct config *config, const char *name) {
 
 /* Of capabilities.exec: a program's name, or its path. */
 static bool is_command(const char *s) {
-        return s[0] != '\0' && strlen(s) < PATH_MAX && (s[0] == '/' || !strchr(s, '/')) && !strstr(s, "/../");
+        return s[0] != '\0' && strlen(s) < PATH_MAX && (s[0] == '/' || !strchr(s, '/')) &&
+                        !strstr(s, "/../");
 }
 
 /* The commands that may be run; none where it is not enabled. */
@@ -370,8 +371,8 @@ static int read_exec(struct config_reader *reader, const struct config_section *
         r = config_read_bool(reader, &section, "enable", &enable);
         if (r < 0)
                 return r;
-        r = config_read_strings(reader, &section, "commands", "names or absolute paths of programs", is_command,
-                        COMMANDS_MAX, &config->exec_commands);
+        r = config_read_strings(reader, &section, "commands", "names or absolute paths of programs",
+                        is_command, COMMANDS_MAX, &config->exec_commands);
         if (r < 0)
                 return r;
         if (!enable)
@@ -453,24 +454,40 @@ static int read_capabilities(
 
 /* --- all of it --- */
 
-/* Rules that are asked for and not enforced would be a pretence: then there is no agent at all. */
-static int read_access_control(struct config_reader *reader, const struct config_section *top) {
-        static const char *const known[] = { "enable", "rulesFile", NULL };
+#define ALLOWED_RULES "the absolute path of a file of Cedar policies"
+
+static int read_access_control(
+                struct config_reader *reader, const struct config_section *top, struct config *config) {
+        static const char *const known[] = { "enable", "rulesFile", "entitiesFile", "auditPermits", NULL };
         struct config_section section;
-        bool enable = false;
         int r;
 
         r = config_read_section(reader, top, "accessControl", known, &section);
         if (r < 0)
                 return r;
-        r = config_read_bool(reader, &section, "enable", &enable);
+        r = config_read_bool(reader, &section, "enable", &config->access.enable);
+        if (r < 0 || !config->access.enable)
+                return r;
+        if (!config->tls.enable)
+                return config_reader_fail(reader, &section, "enable",
+                                "is true, must be false where network.tls.enable is: nobody could be told "
+                                "from "
+                                "anybody else");
+        r = config_read_string(reader, &section, "rulesFile", ALLOWED_RULES, &config->access.rules_file);
+        if (r == 0 || (r > 0 && config->access.rules_file[0] != '/'))
+                return config_reader_fail(reader, &section, "rulesFile", "%s, must be " ALLOWED_RULES,
+                                r == 0 ? "is missing" : "is not absolute");
         if (r < 0)
                 return r;
-        if (enable)
-                return config_reader_fail(reader, &section, "enable",
-                                "is true, must be false: this build has no access control, and does not "
-                                "pretend to");
-        return 0;
+        r = config_read_string(reader, &section, "entitiesFile",
+                        "the absolute path of a file of Cedar entities", &config->access.entities_file);
+        if (r > 0 && config->access.entities_file[0] != '/')
+                return config_reader_fail(reader, &section, "entitiesFile",
+                                "is not absolute, must be the path of a file of "
+                                "Cedar entities");
+        if (r < 0)
+                return r;
+        return config_read_bool(reader, &section, "auditPermits", &config->access.audit_permits);
 }
 
 static int read_all(struct config_reader *reader, struct config *config) {
@@ -490,7 +507,7 @@ static int read_all(struct config_reader *reader, struct config *config) {
         r = read_capabilities(reader, &top, config);
         if (r < 0)
                 return r;
-        r = read_access_control(reader, &top);
+        r = read_access_control(reader, &top, config);
         if (r < 0)
                 return r;
         config->warnings = calloc(reader->n_warnings + 1, sizeof(char *));
@@ -533,6 +550,8 @@ void config_clear(struct config *config) {
         free(config->tls.key_path);
         free(config->hwid.interface);
         free(config->notifier.directory);
+        free(config->access.rules_file);
+        free(config->access.entities_file);
         config_strings_free(config->services);
         config_strings_free(config->admin_vms);
         config_strings_free(config->system_vms);

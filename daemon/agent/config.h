@@ -57,6 +57,12 @@ struct config {
                 bool enable;        /* of units that peers may see */
                 bool whole_journal; /* and everything else in it */
         } logs;
+        struct {
+                bool enable;
+                char *rules_file;    /* Cedar's; NULL unless enabled */
+                char *entities_file; /* NULL: there are none */
+                bool audit_permits;
+        } access;
         char *not_offered; /* "wifi, exec": what is enabled and this build has not; NULL: nothing */
         char **warnings;   /* for the log, each naming file and line; never NULL after config_load() */
 };

@@ -101,8 +101,9 @@ static void log_config(const struct config *config) {
         if (!config->tls.enable)
                 log_warning("TLS is off (network.tls.enable): everybody who reaches this agent may use it, "
                             "unencrypted.");
-        log_event(LOG_NOTICE, &access_control_off, "Access control is off: %s may make every call.",
-                        config->tls.enable ? "every VM of the fleet" : "everybody");
+        if (!config->access.enable)
+                log_event(LOG_NOTICE, &access_control_off, "Access control is off: %s may make every call.",
+                                config->tls.enable ? "every VM of the fleet" : "everybody");
 }
 
 /* --- units --- */
@@ -234,12 +235,22 @@ static int add_enabled_services(struct manager *manager) {
         return r;
 }
 
+static struct access_guard_config guard_config(const struct config *config) {
+        return (struct access_guard_config){
+                .tls = config->tls.enable,
+                .rules = config->access.rules_file,
+                .entities = config->access.entities_file,
+                .audit_permits = config->access.audit_permits,
+                .denial = "permission denied by access control policy",
+        };
+}
+
 static int make_server(struct manager *manager) {
         static const struct rpc_server_ops ops = { .permit = on_permit, .peer_connected = on_peer };
-        const struct access_guard_config guard = { .tls = manager->config.tls.enable };
+        const struct access_guard_config guard = guard_config(&manager->config);
         int r;
 
-        r = access_guard_new(&manager->guard, &guard);
+        r = access_guard_new(&manager->guard, reactor_event(manager->reactor), &guard);
         if (r < 0)
                 return r;
         r = rpc_server_new(&manager->server, reactor_event(manager->reactor), NULL, &ops, manager);
@@ -329,6 +340,8 @@ static const char *needs_restart(const struct config *now, const struct config *
                 return "capabilities.notifier.enable";
         if (now->logs.enable != new->logs.enable)
                 return "capabilities.logs.enable";
+        if (now->access.enable != new->access.enable)
+                return "accessControl.enable";
         return NULL;
 }
 
@@ -372,6 +385,7 @@ static int reload(struct manager *manager) {
         _cleanup_(tls_context_unrefp) struct tls_context *tls = NULL;
         _cleanup_(config_clear) struct config config = CONFIG_NULL;
         _cleanup_(freep) char *error = NULL;
+        struct access_guard_config guard;
         const char *fixed;
         bool same_admin;
         int r;
@@ -392,7 +406,10 @@ static int reload(struct manager *manager) {
         r = whitelist_init(&whitelist, &config, manager->own_unit);
         if (r < 0)
                 return log_error_errno(r, "Cannot read the new list of units");
+        guard = guard_config(&config);
         r = follow_all(manager, &whitelist);
+        if (r >= 0)
+                r = access_guard_configure(manager->guard, &guard);
         if (r < 0) {
                 unfollow_all(manager, &whitelist);
                 return r;

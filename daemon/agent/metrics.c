@@ -18,6 +18,7 @@ static void write_metrics(struct openmetrics *metrics, void *userdata) {
         openmetrics_family(metrics, OPENMETRICS_INFO, "build", NULL, "What runs here.");
         openmetrics_uint(metrics, "_info", 1, "program", "givc-agent", "version", GIVC_VERSION, NULL);
         rpc_server_write_metrics(manager->server, metrics);
+        access_guard_write_metrics(manager->guard, metrics);
         openmetrics_gauge(metrics, "units", NULL, "Units that peers may see and move.",
                         manager->whitelist.n_units);
         openmetrics_gauge(metrics, "application_instances", NULL, "Instances of applications that run.",

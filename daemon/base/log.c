@@ -70,7 +70,7 @@ static size_t add_text(struct iovec *iov, size_t n, const char *name, const char
 }
 
 static void log_to_journal(int priority, const struct log_fields *fields, const char *message) {
-        struct iovec iov[10];
+        struct iovec iov[11];
         size_t n = 0;
 
         n = add_field(iov, n, text_printf("PRIORITY=%i", priority));
@@ -83,6 +83,7 @@ static void log_to_journal(int priority, const struct log_fields *fields, const 
                 n = add_text(iov, n, "GIVC_UNIT", fields->unit);
                 n = add_text(iov, n, "GIVC_STATUS", fields->status);
                 n = add_text(iov, n, "GIVC_RESULT", fields->result);
+                n = add_text(iov, n, "GIVC_RULE", fields->rule);
                 if (fields->duration_usec > 0)
                         n = add_field(iov, n,
                                         text_printf("GIVC_DURATION_USEC=%llu",

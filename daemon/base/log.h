@@ -19,6 +19,7 @@ struct log_fields {
         const char *unit;       /* GIVC_UNIT */
         const char *status;     /* GIVC_STATUS: gRPC status name */
         const char *result;     /* GIVC_RESULT: how a service ended, in systemd's word */
+        const char *rule;       /* GIVC_RULE: the access rule that decided */
         uint64_t duration_usec; /* GIVC_DURATION_USEC */
 };
 

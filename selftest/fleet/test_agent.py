@@ -493,7 +493,7 @@ def test_a_start_that_fails_says_where_the_configuration_is_wrong(agent):
     try:
         agent.fleet.write_file(MACHINE, CONFIG, config.replace(b'"accessControl"', b'"x"')[:-3] + b', "accessControl": {"enable": true}}\n')
         agent.fleet.run(MACHINE, ['systemctl', 'restart', UNIT])
-        journal.wait(rf'{CONFIG}:\d+: accessControl.enable: is true, must be false')
+        journal.wait(rf'{CONFIG}:\d+: accessControl.rulesFile: is missing')
     finally:
         agent.fleet.write_file(MACHINE, CONFIG, config)
         agent.fleet.run(MACHINE, ['systemctl', 'restart', UNIT], check=True)

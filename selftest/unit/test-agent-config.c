@@ -239,8 +239,7 @@ Test(agent_config, no_more_warnings_than_are_of_use) {
 Test(agent_config, what_this_build_has_not_is_said) {
         _cleanup_(config_clear) struct config config = CONFIG_NULL;
 
-        load_variant(&config,
-                        "\"exec\": { \"enable\": false },\n    \"wifi\": { \"enable\": false }",
+        load_variant(&config, "\"exec\": { \"enable\": false },\n    \"wifi\": { \"enable\": false }",
                         "\"exec\": { \"enable\": true }, \"wifi\": { \"enable\": true }");
         cr_assert_str_eq(config.not_offered, "wifi");
 }
@@ -397,7 +396,8 @@ Test(agent_config, wrong_values_are_named_with_file_line_key_and_what_is_allowed
                                 "unit of a VM, such as "
                                 "\"microvm@net-vm.service\"" },
                 { "\"applications\": null", "\"applications\": 1",
-                                ":34: capabilities.applications: is a number, must be a list, [ … ], or null" },
+                                ":34: capabilities.applications: is a number, must be a list, [ … ], or "
+                                "null" },
                 { "\"exec\": { \"enable\": false }", "\"exec\": { \"enable\": 0 }",
                                 ":35: capabilities.exec.enable: is a number, must be true or false" },
                 { "\"interface\": \"\"", "\"interface\": \"wlan/0\"",
@@ -415,11 +415,14 @@ Test(agent_config, wrong_values_are_named_with_file_line_key_and_what_is_allowed
                                 "with sockets, such as \"/run/notifier\"" },
                 { "\"hwid\": {", "\"hwid\": 7, \"x\": {",
                                 ":38: capabilities.hwid: is a number, must be an object, { … }" },
-                /* what is asked for and not there is no reason to start without */
-                { "\"enable\": false, \"rulesFile\"", "\"enable\": true, \"rulesFile\"",
-                                ":44: accessControl.enable: is true, must be false: this build has no "
-                                "access control, and does "
-                                "not pretend to" },
+                { "\"enable\": false, \"rulesFile\": \"", "\"enable\": true, \"rulesFile\": \".",
+                                ":44: accessControl.rulesFile: is not absolute, must be the absolute path "
+                                "of a file of "
+                                "Cedar policies" },
+                { "\"enable\": false, \"rulesFile\"", "\"enable\": true, \"rules\"",
+                                ":44: accessControl.rulesFile: is missing, must be the absolute path of a "
+                                "file of Cedar "
+                                "policies" },
                 /* what jansson finds */
                 { "\"type\": 12,", "\"type\": 12, \"type\": 12,",
                                 ":3:22: duplicate object key near '\"type\"'" },

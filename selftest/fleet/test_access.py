@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Access rules in a fleet, under the installed units: in the admin VM, and on an agent whose neighbour is hostile."""
+import json
+
+import grpc
+import pytest
+from grpc import StatusCode
+
+from contents import file
+from miniature import Fleet
+from wire import Wire
+
+RULES = '/etc/givc/rules.cedar'
+STEADY = 20
+ADMIN_RULES = '''
+@id("agents") permit (principal, action == Command::"RegisterService", resource == Module::"admin");
+@id("host") permit (principal == Source::"ghaf-host", action, resource);
+@id("look") permit (principal == Source::"app-vm", action == Command::"QueryList", resource == Module::"admin");
+'''
+AGENT_RULES = '''
+@id("admin") permit (principal == Source::"admin-vm", action, resource);
+permit (principal == Source::"ghaf-host", action, resource == Module::"systemd")
+when { context has "UnitName" && context.UnitName == "demo-clock.service" };
+'''
+
+
+def with_rules(spec):
+    """Access control for the admin and for net-vm's agent."""
+    for machine in spec['machines']:
+        for entry in machine['files']:
+            if entry.get('path') == '/etc/givc/admin.env':
+                entry['content'] += f'ACCESS_CONTROL=true\nCEDAR_FILE={RULES}\n'
+            if entry.get('path') == '/etc/givc/agent.json' and machine['name'] == 'net-vm':
+                config = json.loads(entry['content'])
+                config['accessControl'] = {'enable': True, 'rulesFile': RULES}
+                entry['content'] = json.dumps(config)
+
+
+@pytest.fixture(scope='module')
+def fleet(destdir):
+    files = {'admin-vm': [file(RULES, ADMIN_RULES)], 'net-vm': [file(RULES, AGENT_RULES)]}
+    with Fleet(destdir, files=files, configure=with_rules) as fleet:
+        fleet.wait_registered()
+        yield fleet
+
+
+@pytest.fixture(scope='module')
+def wire(fleet):
+    with Wire(fleet) as wire:
+        yield wire
+
+
+def refusal(call, request):
+    with pytest.raises(grpc.RpcError) as caught:
+        call(request, timeout=STEADY, wait_for_ready=True)
+    assert caught.value.code() == StatusCode.PERMISSION_DENIED, caught.value
+    return caught.value.details()
+
+
+def test_the_host_does_its_work_through_both(fleet):
+    fleet.givcctl('start', 'service', 'demo-clock.service', '--vm', 'net-vm', check=True)
+    fleet.givcctl('stop', 'service', 'demo-clock.service', '--vm', 'net-vm', check=True)
+
+
+def test_a_vm_may_do_no_more_than_it_is_permitted(fleet, wire):
+    admin = wire.stub('admin-vm', 9001, 'admin.AdminService', source='app-vm')
+    admin.QueryList(wire.pb.msg('admin.Empty')(), timeout=STEADY, wait_for_ready=True)
+    request = wire.pb.msg('admin.ServiceRequest')(ServiceName='demo-clock.service', VmName='net-vm')
+    assert refusal(admin.StartService, request).startswith('cedar: permission denied by admin access control policy: no rule')
+    fleet.wait_log('admin-vm', r'Denied admin.AdminService/StartService for app-vm: no rule permits it', unit='givc-admin.service')
+    said = fleet.journal('admin-vm', arguments=['GIVC_PEER=app-vm', 'GIVC_STATUS=PERMISSION_DENIED', '-o', 'json'])
+    assert json.loads(said.splitlines()[-1])['GIVC_METHOD'] == 'admin.AdminService/StartService'
+
+
+def test_the_agent_judges_by_the_request(wire):
+    request = wire.pb.msg('systemd.UnitRequest')
+    host = wire.stub('net-vm', 9000, 'systemd.UnitControlService', source='ghaf-host')
+    host.GetUnitStatus(request(UnitName='demo-clock.service'), timeout=STEADY, wait_for_ready=True)
+    said = refusal(host.GetUnitStatus, request(UnitName='givc-net-vm.service'))
+    assert said == ('permission denied by access control policy: no rule permits it; policy1 at rules.cedar:3 would, '
+                    'when context.UnitName == "demo-clock.service"')
+    neighbour = wire.stub('net-vm', 9000, 'systemd.UnitControlService', source='app-vm')
+    assert 'no rule permits it' in refusal(neighbour.GetUnitStatus, request(UnitName='demo-clock.service'))
+
+
+def test_a_change_of_the_rules_is_in_force_at_once_and_a_broken_one_is_not(fleet, wire):
+    request = wire.pb.msg('systemd.UnitRequest')(UnitName='demo-clock.service')
+    neighbour = wire.stub('net-vm', 9000, 'systemd.UnitControlService', source='app-vm')
+    more = AGENT_RULES + 'permit (principal == Source::"app-vm", action, resource);'
+    fleet.write_file('net-vm', RULES, more)
+    fleet.wait_log('net-vm', r'\b3 access rules of /etc/givc/rules.cedar are in force', unit='givc-agent.service')
+    neighbour.GetUnitStatus(request, timeout=STEADY, wait_for_ready=True)
+    fleet.write_file('net-vm', RULES, 'permit (principal, everything);')
+    fleet.wait_log('net-vm', r'rules.cedar:1:20: found everything where "action" is expected', unit='givc-agent.service')
+    fleet.wait_log('net-vm', r'in force stay so', unit='givc-agent.service')
+    neighbour.GetUnitStatus(request, timeout=STEADY, wait_for_ready=True)
+    fleet.write_file('net-vm', RULES, more + 'forbid (principal == Source::"app-vm", action, resource);')
+    fleet.wait_log('net-vm', r'\b4 access rules of /etc/givc/rules.cedar are in force', unit='givc-agent.service')
+    assert 'policy3 at rules.cedar:5 forbids it' in refusal(neighbour.GetUnitStatus, request)
+
+
+def test_it_is_seen_from_outside(fleet):
+    said = fleet.run('admin-vm', ['busctl', 'get-property', 'org.ghaf.Givc1.Admin', '/org/ghaf/Givc1', 'org.ghaf.Givc1.Daemon',
+                                  'AccessControl'], check=True).stdout
+    assert said == 'b true\n'
+    figures = fleet.run('admin-vm', ['curl', '-s', '--unix-socket', '/run/givc-admin/metrics', 'http://localhost/metrics'],
+                        check=True).stdout
+    assert 'givc_access_rules 3\n' in figures
+    assert int(figures.split('givc_decisions_total{decision="permit"} ')[1].split('\n')[0]) > 0
