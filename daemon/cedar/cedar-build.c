@@ -13,19 +13,12 @@ void *cedar_grow(struct arena *arena, void *items, size_t n, size_t item_bytes) 
         return grown;
 }
 
-static unsigned deeper(unsigned depth, const struct cedar_node *below) {
-        return below ? MAX(depth, below->depth + 1) : depth;
-}
-
 unsigned cedar_node_depth(const struct cedar_node *node) {
-        unsigned depth = deeper(deeper(1, node->left), node->right);
+        const struct cedar_node *child;
+        unsigned depth = 1;
 
-        if (node->op == CEDAR_OP_IF)
-                depth = deeper(depth, node->third);
-        for (size_t i = 0; node->op == CEDAR_OP_SET && i < node->set.n; i++)
-                depth = deeper(depth, node->set.items[i]);
-        for (size_t i = 0; node->op == CEDAR_OP_RECORD && i < node->record.n; i++)
-                depth = deeper(depth, node->record.members[i].node);
+        for (size_t i = 0; (child = cedar_node_child(node, i)); i++)
+                depth = MAX(depth, child->depth + 1);
         return depth;
 }
 

@@ -126,21 +126,46 @@ static int parse_set(struct cedar_parser *parser, const struct cedar_node **ret)
         return add_node(parser, &node, ret);
 }
 
-static int parse_member(
-                struct cedar_parser *parser, const struct cedar_node *record, struct cedar_member *member) {
-        uint32_t start = parser->token.offset;
+static int parse_member(struct cedar_parser *parser, struct cedar_member *member) {
         int r;
 
         if (parser->token.kind == CEDAR_TOKEN_STRING)
                 r = cedar_parser_string(parser, &member->key, NULL);
         else
                 r = cedar_parser_identifier(parser, "a field's name", &member->key);
-        for (size_t i = 0; r == 0 && i < record->record.n; i++)
-                if (cedar_text_equal(record->record.members[i].key, member->key))
-                        return cedar_parser_fail_at(parser, start, "the field stands twice in one record");
         if (r == 0)
                 r = cedar_parser_expect(parser, ":");
         return r < 0 ? r : cedar_parser_expression(parser, &member->node);
+}
+
+/* By key, and then by place. */
+static int compare_members(const void *a, const void *b) {
+        const struct cedar_member *member_a = a, *member_b = b;
+        size_t n = MIN(member_a->key.n, member_b->key.n);
+        int r = n > 0 ? memcmp(member_a->key.s, member_b->key.s, n) : 0;
+
+        if (r != 0 || member_a->key.n != member_b->key.n)
+                return r ?: member_a->key.n < member_b->key.n ? -1 : 1;
+        return member_a->node->span.offset < member_b->node->span.offset ? -1 : 1;
+}
+
+/* The members stay in their order, in which they are evaluated. */
+static int refuse_duplicates(struct cedar_parser *parser, const struct cedar_node *record) {
+        size_t n = record->record.n;
+        struct cedar_member *sorted;
+
+        if (n < 2)
+                return 0;
+        sorted = arena_alloc(parser->arena, n * sizeof(*sorted));
+        if (!sorted)
+                return -ENOMEM;
+        memcpy(sorted, record->record.members, n * sizeof(*sorted));
+        cedar_sort(sorted, n, sizeof(*sorted), compare_members);
+        for (size_t i = 1; i < n; i++)
+                if (cedar_text_equal(sorted[i - 1].key, sorted[i].key))
+                        return cedar_parser_fail_at(parser, sorted[i].node->span.offset,
+                                        "this field stands twice in one record");
+        return 0;
 }
 
 static int parse_record(struct cedar_parser *parser, const struct cedar_node **ret) {
@@ -155,13 +180,15 @@ static int parse_record(struct cedar_parser *parser, const struct cedar_node **r
                                 sizeof(*node.record.members));
                 if (!node.record.members)
                         return -ENOMEM;
-                r = parse_member(parser, &node, &member);
+                r = parse_member(parser, &member);
                 if (r == 0)
                         node.record.members[node.record.n++] = member;
                 if (r == 0 && !cedar_token_is(&parser->token, "}"))
                         r = cedar_parser_take(parser, ",") ? 0
                                                            : cedar_parser_expected(parser, "\",\" or \"}\"");
         }
+        if (r == 0)
+                r = refuse_duplicates(parser, &node);
         if (r < 0)
                 return r;
         node.span = cedar_parser_span(parser, start);

@@ -34,6 +34,17 @@ static const struct {
 static const char *const reserved[] = { "true", "false", "if", "then", "else", "in", "is", "like", "has",
         "__cedar" };
 
+const struct cedar_node *cedar_node_child(const struct cedar_node *node, size_t i) {
+        const struct cedar_node *children[3] = { node->left, node->right,
+                node->op == CEDAR_OP_IF ? node->third : NULL };
+
+        if (node->op == CEDAR_OP_SET)
+                return i < node->set.n ? node->set.items[i] : NULL;
+        if (node->op == CEDAR_OP_RECORD)
+                return i < node->record.n ? node->record.members[i].node : NULL;
+        return i < ELEMENTSOF(children) ? children[i] : NULL;
+}
+
 const char *cedar_var_name(enum cedar_var var) {
         static const char *const names[] = {
                 [CEDAR_PRINCIPAL] = "principal",

@@ -168,6 +168,9 @@ struct cedar_policy {
         unsigned line; /* from 1; 0: not known */
 };
 
+/* What stands directly below a node, from 0, in the order of the text; NULL past the last one. */
+const struct cedar_node *cedar_node_child(const struct cedar_node *node, size_t i);
+
 const char *cedar_var_name(enum cedar_var var);
 const char *cedar_method_name(enum cedar_method method);
 /* Of an extension type: the number of its arguments is looked at only when it is evaluated. */

@@ -15,6 +15,8 @@ struct cedar_parser {
         struct cedar_token token, next;
         uint32_t end; /* of the token before */
         unsigned nest;
+        uint32_t counted; /* up to here, */
+        unsigned lines;   /* so many have ended */
         char **ret_error; /* the first one */
 };
 

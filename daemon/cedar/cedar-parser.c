@@ -298,6 +298,9 @@ static int parse_annotation(struct cedar_parser *parser, struct cedar_policy *po
                 if (cedar_text_equal(policy->annotations[i].key, parser->token.text))
                         return cedar_parser_fail_at(parser, start, "the annotation @%.*s stands here twice",
                                         (int) parser->token.text.n, parser->token.text.s);
+        if (policy->n_annotations == CEDAR_ANNOTATIONS_MAX)
+                return cedar_parser_fail_at(parser, start, "a policy has more than %u annotations",
+                                CEDAR_ANNOTATIONS_MAX);
         policy->annotations = cedar_grow(
                         parser->arena, policy->annotations, policy->n_annotations, sizeof(*annotation));
         if (!policy->annotations)
@@ -333,8 +336,14 @@ static int parse_clause(struct cedar_parser *parser, bool unless, struct cedar_p
         return r < 0 ? r : cedar_parser_expect(parser, "}");
 }
 
+/* The line of a place that is behind the one that was asked for before: the text is gone through once. */
+static unsigned count_lines(struct cedar_parser *parser, uint32_t offset) {
+        for (; parser->counted < offset; parser->counted++)
+                parser->lines += parser->lexer.text[parser->counted] == '\n';
+        return parser->lines + 1;
+}
+
 static int parse_policy(struct cedar_parser *parser, size_t index, struct cedar_policy *policy) {
-        unsigned column;
         uint32_t start = parser->token.offset;
         char id[32];
         int r = 0;
@@ -347,7 +356,7 @@ static int parse_policy(struct cedar_parser *parser, size_t index, struct cedar_
         policy->forbid = cedar_token_is(&parser->token, "forbid");
         if (!policy->forbid && !cedar_token_is(&parser->token, "permit"))
                 return cedar_parser_expected(parser, "permit or forbid");
-        cedar_text_position(parser->lexer.text, parser->token.offset, &policy->line, &column);
+        policy->line = count_lines(parser, parser->token.offset);
         cedar_parser_advance(parser);
         r = parse_scope(parser, policy);
         while (r == 0 &&
@@ -384,6 +393,9 @@ int cedar_parse_text(struct arena *arena, const char *name, const char *text, si
         }
         cedar_parser_begin(&parser);
         while (r == 0 && parser.token.kind != CEDAR_TOKEN_END) {
+                if (n == CEDAR_POLICIES_MAX)
+                        return cedar_parser_fail_at(&parser, parser.token.offset,
+                                        "there are more than %u policies", CEDAR_POLICIES_MAX);
                 policies = cedar_grow(arena, policies, n, sizeof(*policies));
                 if (!policies)
                         return -ENOMEM;

@@ -7,6 +7,10 @@
 
 /* A file of policies is a few hundred KiB at most. */
 #define CEDAR_TEXT_MAX (4 * 1024 * 1024)
+/* A thousand are many; so many templates and links are still found by looking through them. */
+#define CEDAR_POLICIES_MAX (16 * 1024)
+/* Each is compared with those before it. */
+#define CEDAR_ANNOTATIONS_MAX 256
 /* Parentheses, sets, records and ifs inside of each other: what recurses while it is read. */
 #define CEDAR_NEST_MAX 256
 

@@ -522,6 +522,9 @@ static int read_annotations(struct reader *reader, const json_t *json, struct ce
 static int add_policy(struct reader *reader, const char *id, struct cedar_policy **ret) {
         struct cedar_policy *policy;
 
+        if (reader->n == CEDAR_POLICIES_MAX)
+                return cedar_json_fail(
+                                &reader->error, "there are more than %u policies", CEDAR_POLICIES_MAX);
         reader->policies = cedar_grow(reader->arena, reader->policies, reader->n, sizeof(*reader->policies));
         if (!reader->policies)
                 return -ENOMEM;

@@ -4,6 +4,7 @@
 
 #include "cedar-json.h"
 #include "cedar-parser.h"
+#include "cedar-print.h"
 #include "failure.h"
 #include "options.h"
 #include "output.h"
@@ -149,6 +150,7 @@ static void print_policy(const struct auth_files *files, const struct cedar_poli
 static void print_near(const struct auth_files *files, const struct cedar_near *near) {
         const struct cedar_explanation *explanation = &near->explanation;
         struct cedar_text text = cedar_policies_text(files->policies, explanation->span);
+        _cleanup_(freep) char *printed = NULL;
         unsigned line, column;
 
         fputs("  near: ", stdout);
@@ -160,10 +162,11 @@ static void print_near(const struct auth_files *files, const struct cedar_near *
                 cedar_policies_position(files->policies, explanation->span, &line, &column);
                 print_text(text);
                 printf(" at line %u, column %u", line, column);
-        } else if (explanation->in_scope)
-                printf("that of %s", cedar_var_name(explanation->var));
-        else
-                fputs("one of its expressions", stdout);
+        } else {
+                printed = explanation->in_scope ? cedar_print_scope(near->policy, explanation->var)
+                                                : cedar_print_node(explanation->node);
+                print_text(cedar_text_of(strempty(printed)));
+        }
         if (explanation->failure)
                 printf(", which fails: %s", explanation->failure);
         putchar('\n');

@@ -24,6 +24,7 @@ def files(tmp_path):
     (tmp_path / "rules.cedar").write_text(RULES)
     (tmp_path / "entities.json").write_text(json.dumps(ENTITIES))
     (tmp_path / "context.json").write_text('{"VmName": "app-vm"}')
+    (tmp_path / "nested.json").write_text('{"Vm": {"Name": "app-vm"}}')
     return tmp_path
 
 
@@ -53,6 +54,21 @@ def test_who_is_not_is_told_what_is_missing(files):
     assert "near: policy0 (app-vm only) at rules.cedar:3 meets 6 of its 8 conditions" in said
     assert 'not context has "VmName" at line 5, column 12' in said
     assert "forbidden by policy2 at rules.cedar:7" in why(files, "gui-vm", "Poweroff", "admin")
+
+
+def test_rules_in_json_are_shown_as_text(files):
+    rule = {
+        "effect": "permit",
+        "principal": {"op": "==", "entity": {"type": "Source", "id": "gui-vm"}},
+        "action": {"op": "All"},
+        "resource": {"op": "All"},
+        "conditions": [{"kind": "when", "body": {"has": {"left": {"Var": "context"}, "attr": ["Vm", "Name"]}}}],
+    }
+    (files / "rules.json").write_text(json.dumps(rule))
+    said = why(files, "--rules=rules.json", "gui-vm", "StartApplication", "admin")
+    assert "near: policy0 at rules.json meets 3 of its 5 conditions, not context has Vm\n" in said
+    said = why(files, "--rules=rules.json", "--context=nested.json", "net-vm", "StartApplication", "admin")
+    assert 'meets 4 of its 5 conditions, not principal == Source::"gui-vm"\n' in said
 
 
 def test_json_has_the_decision_and_ids(files):
