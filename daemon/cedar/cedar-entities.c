@@ -4,6 +4,8 @@
 #include "cedar-json.h"
 #include "text.h"
 
+#include <stdio.h>
+
 /* Decoded, JSON takes a multiple of its length. */
 #define ARENA_BYTES ((size_t) 16 * CEDAR_ENTITIES_BYTES_MAX)
 
@@ -226,9 +228,12 @@ static bool entities_equal(const struct cedar_entity *a, const struct cedar_enti
 
 static int read_all(struct cedar_entities *entities, const json_t *json, struct cedar_json_error *error) {
         struct cedar_entity **slot;
+        char where[32]; /* counted from 0, as jq does */
         int r;
 
+        error->where = where;
         for (size_t i = 0; i < entities->n; i++) {
+                (void) snprintf(where, sizeof(where), "entity %zu", i);
                 r = read_entity(entities, json_array_get(json, i), &entities->entities[i], error);
                 if (r < 0)
                         return r;
@@ -241,6 +246,7 @@ static int read_all(struct cedar_entities *entities, const json_t *json, struct 
                                         (*slot)->uid->type.s, (*slot)->uid->id.s);
                 *slot = &entities->entities[i];
         }
+        error->where = NULL;
         for (size_t i = 0; i < entities->n; i++) {
                 r = find_ancestors(entities, &entities->entities[i], 0, error);
                 if (r < 0)

@@ -19,7 +19,9 @@ int cedar_json_fail(struct cedar_json_error *error, const char *format, ...) {
         if (vasprintf(&message, format, ap) < 0)
                 message = NULL;
         va_end(ap);
-        error->message = message ? text_printf("%s: %s", error->name, message) : NULL;
+        error->message = message ? text_printf("%s: %s%s%s", error->name, strempty(error->where),
+                                                   error->where ? ": " : "", message)
+                                 : NULL;
         return error->message ? -EINVAL : -ENOMEM;
 }
 

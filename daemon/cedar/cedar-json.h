@@ -12,8 +12,9 @@
 
 /* Where in a document an error is, and what it is. */
 struct cedar_json_error {
-        const char *name; /* of the file */
-        char *message;    /* the first one; the caller's */
+        const char *name;  /* of the file */
+        const char *where; /* what of it is read: a policy's id, or NULL */
+        char *message;     /* the first one; the caller's */
 };
 
 /* Sets error->message; returns -EINVAL, or -ENOMEM. */

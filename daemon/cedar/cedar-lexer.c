@@ -118,16 +118,16 @@ struct cedar_token cedar_lexer_next(struct cedar_lexer *lexer) {
 }
 
 void cedar_text_position(const char *text, size_t offset, unsigned *ret_line, unsigned *ret_column) {
-        unsigned line = 1;
-        size_t start = 0;
+        unsigned line = 1, column = 1;
 
         for (size_t i = 0; i < offset; i++)
                 if (text[i] == '\n') {
                         line++;
-                        start = i + 1;
-                }
+                        column = 1;
+                } else
+                        column += ((uint8_t) text[i] & 0xC0) != 0x80;
         *ret_line = line;
-        *ret_column = (unsigned) (offset - start + 1);
+        *ret_column = column;
 }
 
 /* ---- escapes ---- */

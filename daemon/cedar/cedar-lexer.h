@@ -31,7 +31,7 @@ struct cedar_lexer {
 
 struct cedar_token cedar_lexer_next(struct cedar_lexer *lexer);
 
-/* Line and column (in bytes), both from 1, of a place in a text. */
+/* Line and column (in characters), both from 1, of a place in a text. */
 void cedar_text_position(const char *text, size_t offset, unsigned *ret_line, unsigned *ret_column);
 
 /*

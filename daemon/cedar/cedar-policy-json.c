@@ -539,16 +539,16 @@ static int read_policy(struct reader *reader, const char *id, const json_t *json
         struct cedar_policy *policy;
         int r = add_policy(reader, id, &policy);
 
+        reader->error.where = id;
         if (r == 0)
-                r = check_members(reader, json, id,
+                r = check_members(reader, json, "a policy",
                                 MEMBERS("effect", "principal", "action", "resource", "conditions",
                                                 "annotations"));
         if (r < 0)
                 return r;
         policy->forbid = streq(effect, "forbid");
         if (!policy->forbid && !streq(effect, "permit"))
-                return cedar_json_fail(
-                                &reader->error, "the \"effect\" of %s is neither permit nor forbid", id);
+                return cedar_json_fail(&reader->error, "\"effect\" is neither permit nor forbid");
         for (enum cedar_var var = CEDAR_PRINCIPAL; r == 0 && var <= CEDAR_RESOURCE; var++)
                 r = read_scope(reader, json, var, policy);
         if (r == 0)
@@ -556,8 +556,10 @@ static int read_policy(struct reader *reader, const char *id, const json_t *json
         if (r == 0)
                 r = read_annotations(reader, json_object_get(json, "annotations"), policy);
         if (r == 0 && policy->has_slots && !template)
-                return cedar_json_fail(&reader->error, "%s has a slot, but stands not among templates", id);
+                return cedar_json_fail(
+                                &reader->error, "there is a slot, but this stands not among templates");
         policy->is_template = template;
+        reader->error.where = NULL;
         return r;
 }
 

@@ -4,6 +4,7 @@
 #include "text.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 static const char entities_json[] =
                 "[{\"uid\": {\"type\": \"VM\", \"id\": \"app\"}, \"attrs\": {\"trust\": 3, \"owner\": "
@@ -410,6 +411,34 @@ Test(cedar, expressions_too_deep_are_refused) {
                 p = stpcpy(p, " && true");
         strcpy(p, " };");
         expect_decision(text, "allow: policy0");
+}
+
+Test(cedar, more_than_anybody_writes_is_refused) {
+        static const char policy[] = "permit (principal, action, resource);";
+        _cleanup_(freep) char *text = malloc(17000 * sizeof(policy));
+        char *p = text;
+
+        for (size_t i = 0; i < 16385; i++)
+                p = stpcpy(p, policy);
+        expect_refusal(text, "rules:1:606209: there are more than 16384 policies");
+        p = text;
+        for (size_t i = 0; i < 257; i++)
+                p += sprintf(p, "@a%zu\n", i);
+        strcpy(p, policy);
+        expect_refusal(text, "rules:257:2: a policy has more than 256 annotations");
+        p = stpcpy(text, "permit (principal, action, resource) when { context has a");
+        for (size_t i = 0; i < 3000; i++)
+                p = stpcpy(p, ".a");
+        strcpy(p, " };");
+        expect_refusal(text, "rules:1:");
+}
+
+Test(cedar, lines_and_columns_are_those_of_an_editor) {
+        expect_refusal("// h\xC3\xA9llo\npermit (principal, action, resource) when { "
+                       "\"\xC3\xA9\xF0\x9F\x98\x80\" == };",
+                        "rules:2:53: found } where an expression is expected");
+        expect_refusal("{\"staticPolicies\": {\"a\": {\"effect\": \"allow\"}}}",
+                        "rules: a: \"effect\" is neither");
 }
 
 static void expect_entities_refusal(const char *json) {
