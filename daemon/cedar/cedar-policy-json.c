@@ -62,7 +62,31 @@ static int read_type(struct reader *reader, const json_t *json, struct cedar_tex
         return r;
 }
 
+/* A value of an extension type, by its text: as that is a call, one that fails does so in the evaluation. */
+static int read_extension_node(struct reader *reader, enum cedar_function function, const json_t *argument,
+                struct cedar_node *node) {
+        struct cedar_node *literal, *call;
+        struct cedar_text text;
+
+        if (cedar_json_text(reader->arena, argument, &text) < 0)
+                return -ENOMEM;
+        literal = cedar_node_new(reader->arena,
+                        &(struct cedar_node){ .op = CEDAR_OP_LITERAL, .literal = cedar_string(text) });
+        call = literal ? cedar_call_new(reader->arena, function, literal, node->span) : NULL;
+        if (!call)
+                return -ENOMEM;
+        *node = *call;
+        return 0;
+}
+
 static int read_value_node(struct reader *reader, const json_t *json, struct cedar_node *node) {
+        const json_t *extension = json_object_size(json) == 1 ? json_object_get(json, "__extn") : NULL,
+                     *name = json_object_get(extension, "fn"), *argument = json_object_get(extension, "arg");
+        enum cedar_function function;
+
+        if (json_is_string(argument) && json_is_string(name) &&
+                        cedar_function_find(cedar_text_of(json_string_value(name)), &function) == 0)
+                return read_extension_node(reader, function, argument, node);
         node->op = CEDAR_OP_LITERAL;
         return cedar_json_value(reader->arena, json, &node->literal, &reader->error);
 }

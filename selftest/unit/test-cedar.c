@@ -312,6 +312,11 @@ Test(cedar, json_has_what_only_json_has) {
                 { JSON_POLICY("{'ip': []}"), "deny:; errors: a" },
                 { JSON_POLICY("{'ip': [{'Value': 'x'}]}"), "deny:; errors: a" },
                 { JSON_POLICY("{'isInRange': [{'Value': 1}]}"), "deny:; errors: a" },
+                { JSON_POLICY("{'==': {'left': {'Value': 1}, 'right': {'Value': {'__extn': {'fn': 'ip', "
+                              "'arg': 'x'}}}}}"),
+                                "deny:; errors: a" },
+                { JSON_POLICY("{'isIpv6': [{'Value': {'__extn': {'fn': 'ip', 'arg': '::1'}}}]}"),
+                                "allow: a" },
                 { JSON_POLICY("{'==': {'left': {'Value': {'a': [1, 2]}}, 'right': {'Record': {'a': {'Set': "
                               "[{'Value': 2}, "
                               "{'Value': 1}, {'Value': 2}]}}}}}"),
