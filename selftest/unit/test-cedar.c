@@ -418,6 +418,25 @@ Test(cedar, expressions_too_deep_are_refused) {
         expect_decision(text, "allow: policy0");
 }
 
+/* Each has is no deeper than JSON may be, and as deep as it has names. */
+static void deep_has(char *text) {
+        char *p = stpcpy(text,
+                        "{\"effect\": \"permit\", \"principal\": {\"op\": \"All\"}, \"action\": {\"op\": "
+                        "\"All\"}, "
+                        "\"resource\": {\"op\": \"All\"}, \"conditions\": [{\"kind\": \"when\", \"body\": ");
+
+        for (size_t i = 0; i < 100; i++) {
+                p = stpcpy(p, "{\"has\": {\"attr\": [\"a\"");
+                for (size_t j = 0; j < 100; j++)
+                        p = stpcpy(p, ", \"a\"");
+                p = stpcpy(p, "], \"left\": ");
+        }
+        p = stpcpy(p, "{\"Var\": \"context\"}");
+        for (size_t i = 0; i < 100; i++)
+                p = stpcpy(p, "}}");
+        strcpy(p, "}]}");
+}
+
 Test(cedar, more_than_anybody_writes_is_refused) {
         static const char policy[] = "permit (principal, action, resource);";
         _cleanup_(freep) char *text = malloc(17000 * sizeof(policy));
@@ -436,6 +455,8 @@ Test(cedar, more_than_anybody_writes_is_refused) {
                 p = stpcpy(p, ".a");
         strcpy(p, " };");
         expect_refusal(text, "rules:1:");
+        deep_has(text);
+        expect_refusal(text, "rules: policy0: an expression is more than 2048 levels deep");
 }
 
 Test(cedar, lines_and_columns_are_those_of_an_editor) {
