@@ -18,23 +18,30 @@
 /* Of rules that nearly permit, so many are told of. */
 #define NEAR_MAX 3
 
+/* As text_read_file(). Returns an enum exit_code; what is wrong has been said. */
+static int read_file(const char *path, size_t max, char **ret, size_t *ret_size) {
+        int r = text_read_file(path, max, ret, ret_size);
+
+        if (r == -E2BIG)
+                complain("%s has more than %zu bytes", path, max);
+        else if (r < 0)
+                complain("cannot read %s: %s", path, strerror(-r));
+        return r < 0 ? EXIT_USAGE : EXIT_DONE;
+}
+
 int auth_files_load(struct auth_files *files, const char *rules, const char *entities) {
         _cleanup_(freep) char *text = NULL, *json = NULL, *error = NULL;
         size_t size;
         int r;
 
-        r = text_read_file(rules, CEDAR_TEXT_MAX, &text, &size);
-        if (r < 0) {
-                complain("cannot read %s: %s", rules, strerror(-r));
-                return EXIT_USAGE;
-        }
+        r = read_file(rules, CEDAR_TEXT_MAX, &text, &size);
+        if (r != EXIT_DONE)
+                return r;
         r = cedar_policies_new(&files->policies, rules, text, size, &error);
         if (r >= 0 && entities) {
-                r = text_read_file(entities, CEDAR_ENTITIES_BYTES_MAX, &json, &size);
-                if (r < 0) {
-                        complain("cannot read %s: %s", entities, strerror(-r));
-                        return EXIT_USAGE;
-                }
+                r = read_file(entities, CEDAR_ENTITIES_BYTES_MAX, &json, &size);
+                if (r != EXIT_DONE)
+                        return r;
                 r = cedar_entities_new(&files->entities, entities, json, size, &error);
         }
         if (r < 0) {
@@ -66,12 +73,15 @@ int auth_read_uid(struct arena *arena, const char *what, const char *type, struc
 static int read_json_uid(struct arena *arena, const json_t *request, const char *key, const char *type,
                 const struct cedar_uid **ret, struct cedar_json_error *error) {
         const json_t *json = json_object_get(request, key);
+        _cleanup_(freep) char *name = NULL;
+        struct cedar_text text;
 
         if (!json_is_string(json))
                 return cedar_json_uid(arena, json, key, ret, error);
-        return auth_read_uid(arena, key, type,
-                        (struct cedar_text){ json_string_value(json), json_string_length(json) }, ret,
-                        &error->message);
+        name = text_printf("%s: %s", error->name, key);
+        if (!name || cedar_json_text(arena, json, &text) < 0)
+                return -ENOMEM;
+        return auth_read_uid(arena, name, type, text, ret, &error->message);
 }
 
 int auth_read_request(struct arena *arena, const json_t *json, struct cedar_request *ret,
@@ -243,11 +253,9 @@ static int read_context(const char *path, struct arena *arena, struct cedar_requ
         size_t size;
         int r;
 
-        r = text_read_file(path, CEDAR_TEXT_MAX, &text, &size);
-        if (r < 0) {
-                complain("cannot read %s: %s", path, strerror(-r));
-                return EXIT_USAGE;
-        }
+        r = read_file(path, CEDAR_TEXT_MAX, &text, &size);
+        if (r != EXIT_DONE)
+                return r;
         r = cedar_json_load(&json, text, size, CEDAR_TEXT_MAX, &error);
         if (r == 0)
                 r = cedar_json_record(arena, json, &request->context, &error);

@@ -98,7 +98,7 @@ def test_many_requests_are_answered_a_line_each(files):
 
 
 def test_a_line_that_is_no_request_does_not_keep_the_others_from_their_answer(files):
-    given = '{"principal": 1}\n{"principal": "a", "action": "b", "resource": "c", "context": {"n": 9}}\n'
+    given = '{"principal": 1}\n{"principal": "A::b", "action": "b", "resource": "c"}\n{"principal": "a", "action": "b", "resource": "c", "context": {"n": 9}}\n'
     run = subprocess.run(
         [os.environ["GIVCCTL"], "auth", "why", "--json", "--rules=rules.cedar", "--requests=-"],
         cwd=files,
@@ -106,7 +106,7 @@ def test_a_line_that_is_no_request_does_not_keep_the_others_from_their_answer(fi
         capture_output=True,
         text=True,
     )
-    assert run.returncode == 2 and "-:1:" in run.stderr
+    assert run.returncode == 2 and "-:1: principal is not" in run.stderr and "-:2: principal:1:5: " in run.stderr
     assert json.loads(run.stdout)["decision"] == "allow"
 
 
