@@ -300,7 +300,20 @@ int cedar_json_record(struct arena *arena, const json_t *json, const struct ceda
 
         if (!json_is_object(json))
                 return cedar_json_fail(error, "an object is expected");
-        r = read_object(arena, json, 0, &value, error);
+        r = read_record(arena, json, 0, &value, error);
+        if (r == 0)
+                *ret = value.record;
+        return r;
+}
+
+int cedar_json_context(struct arena *arena, const json_t *json, const struct cedar_record **ret,
+                struct cedar_json_error *error) {
+        struct cedar_value value;
+        int r;
+
+        if (!json_is_object(json))
+                return cedar_json_fail(error, "an object is expected");
+        r = cedar_json_value(arena, json, &value, error);
         if (r == 0 && value.kind != CEDAR_RECORD)
                 return cedar_json_fail(error, "a record is expected, not %s", cedar_kind_name(value.kind));
         if (r == 0)

@@ -38,3 +38,6 @@ int cedar_json_value(struct arena *arena, const json_t *json, struct cedar_value
 /* The same of an object, always as a record. */
 int cedar_json_record(struct arena *arena, const json_t *json, const struct cedar_record **ret,
                 struct cedar_json_error *error);
+/* A context: an object that is no other value than a record. */
+int cedar_json_context(struct arena *arena, const json_t *json, const struct cedar_record **ret,
+                struct cedar_json_error *error);

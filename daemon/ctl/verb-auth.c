@@ -96,7 +96,7 @@ int auth_read_request(struct arena *arena, const json_t *json, struct cedar_requ
                 r = read_json_uid(arena, json, "action", AUTH_ACTION, &ret->action, error);
         if (r >= 0)
                 r = read_json_uid(arena, json, "resource", AUTH_RESOURCE, &ret->resource, error);
-        return r < 0 || !context ? r : cedar_json_record(arena, context, &ret->context, error);
+        return r < 0 || !context ? r : cedar_json_context(arena, context, &ret->context, error);
 }
 
 /* ---- the answer ---- */
@@ -258,7 +258,7 @@ static int read_context(const char *path, struct arena *arena, struct cedar_requ
                 return r;
         r = cedar_json_load(&json, text, size, CEDAR_TEXT_MAX, &error);
         if (r == 0)
-                r = cedar_json_record(arena, json, &request->context, &error);
+                r = cedar_json_context(arena, json, &request->context, &error);
         json_decref(json);
         if (r < 0)
                 complain("%s", error.message ?: strerror(-r));

@@ -24,6 +24,7 @@ def files(tmp_path):
     (tmp_path / "rules.cedar").write_text(RULES)
     (tmp_path / "entities.json").write_text(json.dumps(ENTITIES))
     (tmp_path / "context.json").write_text('{"VmName": "app-vm"}')
+    (tmp_path / "entity.json").write_text('{"__entity": {"type": "A", "id": "b"}}')
     (tmp_path / "nested.json").write_text('{"Vm": {"Name": "app-vm"}}')
     return tmp_path
 
@@ -119,6 +120,7 @@ def test_a_line_that_is_no_request_does_not_keep_the_others_from_their_answer(fi
         (["--entities=none.json", "a", "b", "c"], "none.json"),
         (["--entities=context.json", "a", "b", "c"], "context.json: an array"),
         (["--context=entities.json", "a", "b", "c"], "entities.json"),
+        (["--context=entity.json", "a", "b", "c"], "entity.json: a record is expected, not an entity"),
         (["A::b", "b", "c"], "A::b:1:5:"),
     ],
 )

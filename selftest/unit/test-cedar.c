@@ -489,8 +489,6 @@ Test(cedar, entities_that_cannot_be_are_refused) {
                 "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {'a': 1.5}, 'parents': []}]",
                 "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {'a': 9223372036854775808}, 'parents': []}]",
                 "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {'a': {'__expr': '1'}}, 'parents': []}]",
-                "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {'__entity': {'type': 'A', 'id': '1'}}, "
-                "'parents': []}]",
                 "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {'a': {'__extn': {'fn': 'ip', 'arg': 'x'}}}, "
                 "'parents': []}]",
                 "[{'uid': {'type': 'A', 'id': '1'}, 'attrs': {}, 'parents': []},"
