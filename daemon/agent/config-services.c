@@ -27,6 +27,16 @@ static int check(struct config_reader *reader, const struct config_section *sect
         return config_reader_fail(reader, section, key, "is \"%s\", must be %s", strempty(shown), allowed);
 }
 
+static int read_wifi(struct config_reader *reader, const struct config_section *capabilities,
+                struct config *config) {
+        static const char *const known[] = { "enable", NULL };
+        struct config_section section;
+        int r;
+
+        r = config_read_section(reader, capabilities, "wifi", known, &section);
+        return r < 0 ? r : config_read_bool(reader, &section, "enable", &config->wifi);
+}
+
 static int read_ctap(struct config_reader *reader, const struct config_section *capabilities,
                 struct config *config) {
         static const char *const known[] = { "enable", NULL };
@@ -99,7 +109,9 @@ int config_read_services(struct config_reader *reader, const struct config_secti
                 struct config *config) {
         int r;
 
-        r = read_ctap(reader, capabilities, config);
+        r = read_wifi(reader, capabilities, config);
+        if (r >= 0)
+                r = read_ctap(reader, capabilities, config);
         if (r >= 0)
                 r = read_hwid(reader, capabilities, config);
         if (r >= 0)

@@ -397,7 +397,6 @@ static int read_other_capabilities(struct config_reader *reader, const struct co
                 const char *key;
                 const char *known[6];
         } others[] = {
-                { "wifi", { "enable" } },
                 { "socketProxy", { "enable", "sockets" } },
                 { "eventProxy", { "enable", "events" } },
                 { "policy", { "enable", "storePath", "policies" } },

@@ -44,7 +44,7 @@ struct config {
         char **app_vms;
         struct applications applications;
         char **exec_commands; /* what may be run for peers; NULL: nothing, it is not enabled */
-        bool ctap;
+        bool wifi, ctap;
         struct {
                 bool enable;
                 char *interface; /* NULL: the first that fits */
@@ -63,7 +63,7 @@ struct config {
                 char *entities_file; /* NULL: there are none */
                 bool audit_permits;
         } access;
-        char *not_offered; /* "wifi, exec": what is enabled and this build has not; NULL: nothing */
+        char *not_offered; /* "socketProxy, policy": what is enabled and this build has not; NULL: nothing */
         char **warnings;   /* for the log, each naming file and line; never NULL after config_load() */
 };
 

@@ -22,6 +22,7 @@
 #include "unit-manage.h"
 #include "unit-monitor.h"
 #include "unit-watch.h"
+#include "wifi.h"
 
 #include <systemd/sd-login.h>
 
@@ -226,6 +227,8 @@ static int add_enabled_services(struct manager *manager) {
                 if (r >= 0)
                         r = rpc_server_add_service(manager->server, &ctap_service, manager->ctap);
         }
+        if (r >= 0 && config->wifi)
+                r = rpc_server_add_service(manager->server, &wifi_service, manager);
         if (r >= 0 && config->hwid.enable)
                 r = rpc_server_add_service(manager->server, &hwid_service, manager);
         if (r >= 0 && config->notifier.enable)
@@ -332,6 +335,8 @@ static const char *needs_restart(const struct config *now, const struct config *
                 return "network.agent.transport";
         if (now->tls.enable != new->tls.enable)
                 return "network.tls.enable";
+        if (now->wifi != new->wifi)
+                return "capabilities.wifi.enable";
         if (now->ctap != new->ctap)
                 return "capabilities.ctap.enable";
         if (now->hwid.enable != new->hwid.enable)

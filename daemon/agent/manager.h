@@ -51,6 +51,7 @@ struct manager {
         struct list executions;    /* exec.c */
         struct list log_streams;   /* logs.c */
         unsigned n_settings;       /* locale-client.c: calls under way */
+        unsigned n_wifi_operations; /* wifi.c: likewise */
         struct peer_limit refusals;
 
         struct whitelist_unit asked; /* manager_find_unit(): an instance that is not followed */

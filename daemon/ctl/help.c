@@ -11,12 +11,12 @@ static const char verbs_help[] =
                 "  restart, try-restart, reload, reset-failed, kill, freeze, thaw UNIT...\n"
                 "  wait UNIT... --for=STATE        Wait until units are in a state\n"
                 "  watch; logs --vm=VM             Changes as they happen; a VM's journal\n"
-                "  reboot, poweroff, suspend, wakeup, sysinfo      The host\n"
-                "  update query|list|cachix PIN    The host's system generations\n"
+                "  reboot, poweroff, suspend, wakeup, sysinfo, update query|list|cachix PIN\n"
                 "  set-locale LOCALE..., set-timezone ZONE         Of the whole fleet\n"
                 "  notify-user VM..., ctap OPERATION[+ARGUMENT]\n"
                 "  auth why                        What access rules decide, and why\n"
-                "  unit VERB UNIT                  Ask an agent itself: status, monitor, ...\n";
+                "  wifi list|status|connect SSID|disconnect|on|off Ask an agent itself\n"
+                "  unit VERB UNIT                  The same: status, monitor, ...\n";
 
 static const char options_help[] =
                 "  --addr=ADDR --port=PORT   Where the admin is: IP, host name, Unix path, @name\n"

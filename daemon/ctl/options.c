@@ -66,6 +66,8 @@ static const struct option table[] = {
         { "cache", 0, OPTION_TEXT, TO(cache), VERB_OPTION_CACHIX },
         { "token", 0, OPTION_TEXT, TO(token), VERB_OPTION_CACHIX },
         { "cachix-host", 0, OPTION_TEXT, TO(cachix_host), VERB_OPTION_CACHIX },
+        { "password-file", 0, OPTION_TEXT, TO(password_file), VERB_OPTION_WIFI },
+        { "settings", 0, OPTION_TEXT, TO(settings), VERB_OPTION_WIFI },
         { "rules", 0, OPTION_TEXT, TO(rules), VERB_OPTION_RULES },
         { "entities", 0, OPTION_TEXT, TO(entities), VERB_OPTION_RULES },
         { "requests", 0, OPTION_TEXT, TO(requests), VERB_OPTION_REQUESTS },

@@ -31,6 +31,7 @@ struct options {
         const char *unit, *priority, *since, *until;
         const char *title, *event, *urgency, *icon, *message;
         const char *cache, *token, *cachix_host;
+        const char *password_file, *settings;
         const char *rules, *entities, *requests, *context;
 
         const struct verb *verb;      /* NULL only with help or version */

@@ -142,6 +142,17 @@ const struct verb verbs[] = {
                         "Have the security key do something: payload on standard input", NULL, verb_ctap },
         { "auth why", "[PRINCIPAL ACTION RESOURCE]", 0, 3, VERB_OPTION_RULES | VERB_OPTION_REQUESTS, false,
                         "Show what rules decide, and why; nothing is done", AUTH_WHY_HELP, verb_auth_why },
+        { "wifi list", "[SSID]", 0, 1, 0, true, "List the wireless networks in sight of a VM", AGENT_HELP,
+                        verb_wifi_list },
+        { "wifi status", "", 0, 0, 0, true, "Show the wireless network in use", AGENT_HELP, verb_wifi },
+        { "wifi connect", "SSID", 1, 1, VERB_OPTION_WIFI, true, "Join a wireless network",
+                        "  --password-file=FILE  Its first line is the password; -: standard input. Otherwise\n"
+                        "                        it is asked for, on a terminal\n"
+                        "  --settings=FILE       JSON, merged into the connection: for 802.1X\n" AGENT_HELP,
+                        verb_wifi_connect },
+        { "wifi disconnect", "", 0, 0, 0, true, "Leave the wireless network", AGENT_HELP, verb_wifi },
+        { "wifi on", "", 0, 0, 0, true, "Switch Wi-Fi on", AGENT_HELP, verb_wifi },
+        { "wifi off", "", 0, 0, 0, true, "Switch Wi-Fi off", AGENT_HELP, verb_wifi },
         { "unit start", "UNIT", 1, 1, 0, true, "Have an agent start a unit; one that runs is started again",
                         AGENT_HELP, verb_unit },
         { "unit stop", "UNIT", 1, 1, 0, true, "Have an agent stop a unit", AGENT_HELP, verb_unit },

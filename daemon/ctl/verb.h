@@ -26,6 +26,7 @@ enum verb_option {
         VERB_OPTION_LOGS = 1 << 13,
         VERB_OPTION_RULES = 1 << 14, /* --rules, --entities */
         VERB_OPTION_REQUESTS = 1 << 15, /* --requests, --context */
+        VERB_OPTION_WIFI = 1 << 16, /* --password-file, --settings */
 };
 
 struct verb {
@@ -75,5 +76,8 @@ int verb_auth_why(struct session *session, const struct options *options);
 int verb_ctap(struct session *session, const struct options *options);
 int verb_sysinfo(struct session *session, const struct options *options);
 int verb_host(struct session *session, const struct options *options);
+int verb_wifi(struct session *session, const struct options *options);
+int verb_wifi_list(struct session *session, const struct options *options);
+int verb_wifi_connect(struct session *session, const struct options *options);
 int verb_unit(struct session *session, const struct options *options);
 int verb_unit_monitor(struct session *session, const struct options *options);
