@@ -239,11 +239,12 @@ const struct wifi_access_point *wifi_networks_find(const struct wifi_networks *n
 
 /* ---- names ---- */
 
+/* Nor is what could be taken for an escape. */
 static bool is_plain(const uint8_t *ssid, size_t n) {
         for (size_t i = 0; i < n; i++)
                 if (ssid[i] < 0x20 || ssid[i] == 0x7F)
                         return false;
-        return text_is_utf8((const char *) ssid, n);
+        return !memmem(ssid, n, "\\x", 2) && text_is_utf8((const char *) ssid, n);
 }
 
 char *wifi_ssid_text(struct arena *arena, const uint8_t *ssid, size_t n) {

@@ -50,8 +50,8 @@ const struct wifi_access_point *wifi_networks_point(const struct wifi_networks *
 const struct wifi_access_point *wifi_networks_find(const struct wifi_networks *networks,
                 const struct wifi_device *device, const uint8_t *ssid, size_t n);
 
-/* A name as a text: itself where it is UTF-8 without control characters; else these bytes, and backslashes,
- * are \xHH. NULL: ENOMEM. */
+/* A name as a text: itself where it is UTF-8 without control characters and \x; else bytes that are not
+ * printable ASCII, and backslashes, are \xHH. NULL: ENOMEM. */
 char *wifi_ssid_text(struct arena *arena, const uint8_t *ssid, size_t n);
 /* And back. -EINVAL: that is longer than a name can be, or empty. */
 int wifi_ssid_parse(const char *text, uint8_t ssid[WIFI_SSID_MAX], size_t *ret_n);

@@ -35,7 +35,7 @@ Test(wifi, security_is_told_by_its_names) {
 }
 
 Test(wifi, names_of_any_bytes_come_back_as_they_were) {
-        static const char *const names[] = { "Home", "Neues Caf\xc3\xa9", "a\\x", "\xff\x01\x7f",
+        static const char *const names[] = { "Home", "Neues Caf\xc3\xa9", "a\\x", "a\\xff", "\xff\x01\x7f",
                 "\\x41\xff", "" };
         _cleanup_(arena_clear) struct arena arena = {};
         uint8_t back[WIFI_SSID_MAX];
