@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
+#include "config-policy.h"
 #include "config-read.h"
 #include "config-services.h"
 #include "text.h"
@@ -395,11 +396,10 @@ static int read_other_capabilities(struct config_reader *reader, const struct co
                 struct config *config) {
         static const struct {
                 const char *key;
-                const char *known[6];
+                const char *known[3];
         } others[] = {
                 { "socketProxy", { "enable", "sockets" } },
                 { "eventProxy", { "enable", "events" } },
-                { "policy", { "enable", "storePath", "policies" } },
         };
         int r;
 
@@ -446,6 +446,9 @@ static int read_capabilities(
         if (r < 0)
                 return r;
         r = read_exec(reader, &section, config);
+        if (r < 0)
+                return r;
+        r = config_read_policy(reader, &section, config);
         if (r < 0)
                 return r;
         return read_other_capabilities(reader, &section, config);
@@ -557,6 +560,7 @@ void config_clear(struct config *config) {
         config_strings_free(config->app_vms);
         applications_clear(&config->applications);
         config_strings_free(config->exec_commands);
+        config_policy_clear(config);
         free(config->not_offered);
         config_strings_free(config->warnings);
         *config = CONFIG_NULL;

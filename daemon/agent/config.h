@@ -9,6 +9,10 @@
 
 /* Units in all lists together. A VM exposes a dozen; bus/units.h follows 400. */
 #define CONFIG_UNITS_MAX 256
+/* Policies that are taken: a VM has a handful, and each may be a few megabytes. */
+#define CONFIG_POLICIES_MAX 64
+/* The bookkeeping of installed policies, in their store. */
+#define POLICY_BOOK_FILE "policies.json"
 
 /* Component types (RegistryRequest.Type): agents of the four kinds of machine, and VM units that a host's
  * has. */
@@ -26,6 +30,11 @@ struct config_transport {
         char *name; /* in the certificate of whoever listens there */
         char *protocol, *address, *port;
         struct rpc_address socket; /* the three, read */
+};
+
+struct config_policy {
+        char *name;
+        char *destination; /* an absolute path; "": it stays in the store */
 };
 
 struct config {
@@ -59,11 +68,17 @@ struct config {
         } logs;
         struct {
                 bool enable;
+                char *store; /* NULL unless enabled */
+                struct config_policy *policies;
+                size_t n_policies;
+        } policy;
+        struct {
+                bool enable;
                 char *rules_file;    /* Cedar's; NULL unless enabled */
                 char *entities_file; /* NULL: there are none */
                 bool audit_permits;
         } access;
-        char *not_offered; /* "socketProxy, policy": what is enabled and this build has not; NULL: nothing */
+        char *not_offered; /* "socketProxy, eventProxy": what is enabled and this build has not; NULL: nothing */
         char **warnings;   /* for the log, each naming file and line; never NULL after config_load() */
 };
 

@@ -14,6 +14,7 @@
 #include "message-ids.h"
 #include "metrics.h"
 #include "notify.h"
+#include "policy.h"
 #include "registration.h"
 #include "stats.h"
 #include "text.h"
@@ -233,6 +234,8 @@ static int add_enabled_services(struct manager *manager) {
                 r = rpc_server_add_service(manager->server, &hwid_service, manager);
         if (r >= 0 && config->notifier.enable)
                 r = rpc_server_add_service(manager->server, &notify_service, manager);
+        if (r >= 0 && config->policy.enable)
+                r = rpc_server_add_service(manager->server, &policy_service, manager);
         if (r >= 0 && config->logs.enable)
                 r = rpc_server_add_service(manager->server, &logs_service, manager);
         return r;
@@ -345,6 +348,8 @@ static const char *needs_restart(const struct config *now, const struct config *
                 return "capabilities.notifier.enable";
         if (now->logs.enable != new->logs.enable)
                 return "capabilities.logs.enable";
+        if (now->policy.enable != new->policy.enable)
+                return "capabilities.policy.enable";
         if (now->access.enable != new->access.enable)
                 return "accessControl.enable";
         return NULL;
@@ -430,6 +435,7 @@ static int reload(struct manager *manager) {
         unit_watch_check(manager);
         unit_monitor_check(manager);
         logs_check(manager);
+        policy_prepare(manager);
         return same_admin ? 0 : replace_registration(manager);
 }
 
@@ -545,6 +551,7 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
         r = start_units(manager);
         if (r < 0)
                 return r;
+        policy_prepare(manager);
         r = make_server(manager);
         if (r < 0)
                 return log_error_errno(r, "Cannot prepare the server");

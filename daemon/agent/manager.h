@@ -52,6 +52,7 @@ struct manager {
         struct list log_streams;   /* logs.c */
         unsigned n_settings;       /* locale-client.c: calls under way */
         unsigned n_wifi_operations; /* wifi.c: likewise */
+        unsigned n_policies;        /* policy.c: streams under way */
         struct peer_limit refusals;
 
         struct whitelist_unit asked; /* manager_find_unit(): an instance that is not followed */

@@ -51,6 +51,16 @@ static int open_directory(int directory_fd, const char *path, const char *name) 
         return fd < 0 ? -errno : fd;
 }
 
+int file_remove_leftover(int directory_fd, const char *path) {
+        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+        _cleanup_(freep) char *new = NULL;
+
+        new = text_printf("%.*s.%s.new", (int) (name - path), path, name);
+        if (!new)
+                return -ENOMEM;
+        return unlinkat(directory_fd, new, 0) < 0 && errno != ENOENT && errno != ENOTDIR ? -errno : 0;
+}
+
 int file_write_atomic(int directory_fd, const char *path, const void *data, size_t size, mode_t mode) {
         const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
         _cleanup_(closep) int directory = -1;

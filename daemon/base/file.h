@@ -17,3 +17,7 @@
  * cut.
  */
 int file_write_atomic(int directory_fd, const char *path, const void *data, size_t size, mode_t mode);
+
+/* Takes away what a crash while that file was replaced has left. 0, also where there is nothing, or what the
+ * system said. */
+int file_remove_leftover(int directory_fd, const char *path);

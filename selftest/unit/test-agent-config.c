@@ -243,6 +243,58 @@ Test(agent_config, what_this_build_has_not_is_said) {
         cr_assert_str_eq(config.not_offered, "eventProxy");
 }
 
+#define POLICY_OFF "{ \"enable\": false, \"storePath\": \"/etc/policies\", \"policies\": {} }"
+#define POLICY_OF  "{ \"enable\": true, \"storePath\": \"/etc/policies\", \"policies\": %s }"
+
+static void load_policies(struct config *config, const char *policies) {
+        char text[1024];
+
+        snprintf(text, sizeof(text), POLICY_OF, policies);
+        load_variant(config, POLICY_OFF, text);
+}
+
+Test(agent_config, policies_have_a_name_and_a_destination) {
+        _cleanup_(config_clear) struct config config = CONFIG_NULL, none = CONFIG_NULL;
+
+        load_policies(&config, "{ \"proxy-config\": \"\", \"firewall\": \"/etc/fw/rules\" }");
+        cr_assert(config.policy.enable);
+        cr_assert_str_eq(config.policy.store, "/etc/policies");
+        cr_assert_eq(config.policy.n_policies, 2);
+        cr_assert_str_eq(config.policy.policies[0].name, "proxy-config");
+        cr_assert_str_eq(config.policy.policies[0].destination, "");
+        cr_assert_str_eq(config.policy.policies[1].destination, "/etc/fw/rules");
+        load_policies(&none, "null");
+        cr_assert(none.policy.enable && none.policy.n_policies == 0);
+}
+
+Test(agent_config, policies_go_where_they_are_meant_to_and_nowhere_else) {
+        static const char *const wrong[] = {
+                "[]",
+                "{ \"a/b\": \"\" }",
+                "{ \"..\": \"\" }",
+                "{ \"\": \"\" }",
+                "{ \".hidden\": \"\" }",
+                "{ \"policies.json\": \"\" }",
+                "{ \"a\": 1 }",
+                "{ \"a\": \"relative\" }",
+                "{ \"a\": \"/etc/\" }",
+                "{ \"a\": \"/etc/../shadow\" }",
+                "{ \"a\": \"/etc/..\" }",
+                "{ \"a\": \"/etc/x\", \"b\": \"/etc/x\" }",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
+                _cleanup_(config_clear) struct config config = CONFIG_NULL;
+                _cleanup_(freep) char *error = NULL, *text = NULL;
+                char policies[512];
+
+                snprintf(policies, sizeof(policies), POLICY_OF, wrong[i]);
+                text = variant(POLICY_OFF, policies);
+                cr_expect_eq(load(&config, text, strlen(text), &error), -EINVAL, "%s was taken", wrong[i]);
+                cr_expect(error && strstr(error, "capabilities.policy.policies: "), "%s", error);
+        }
+}
+
 Test(agent_config, services_are_off_until_they_are_enabled) {
         _cleanup_(config_clear) struct config config = CONFIG_NULL, on = CONFIG_NULL;
 

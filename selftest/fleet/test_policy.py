@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Policies: what an agent takes from the admin, and what it refuses."""
+import hashlib
+import json
+import threading
+
+import grpc
+import pytest
+from grpc import StatusCode
+
+from contents import directory
+from miniature import Fleet
+from wire import Wire
+
+MACHINE = 'app-vm'
+STORE = '/etc/policies'
+PLACED = '/etc/demo-policies/placed.conf'
+STEADY = 20
+
+
+def with_policies(spec):
+    for machine in spec['machines']:
+        for entry in machine['files']:
+            if entry.get('path') == '/etc/givc/agent.json' and machine['name'] == MACHINE:
+                config = json.loads(entry['content'])
+                config['capabilities']['policy'] = {
+                    'enable': True, 'storePath': STORE,
+                    'policies': {'placed': PLACED, 'local': '', 'lost': '/nowhere/lost.conf'}}
+                entry['content'] = json.dumps(config)
+
+
+@pytest.fixture(scope='module')
+def fleet(destdir):
+    with Fleet(destdir, files={MACHINE: [directory('/etc/demo-policies')]}, configure=with_policies) as fleet:
+        fleet.wait_registered()
+        yield fleet
+
+
+@pytest.fixture(scope='module')
+def wire(fleet):
+    with Wire(fleet) as wire:
+        yield wire
+
+
+class Sender:
+    def __init__(self, wire, source):
+        self.make = wire.pb.msg('policyadmin.StreamPolicyRequest')
+        self.stub = wire.stub(MACHINE, 9000, 'policyadmin.PolicyAdmin', source=source)
+
+    def message(self, name, chunk):
+        return self.make(policy_name=name, policy_chunk=chunk)
+
+    def send(self, *messages):
+        return self.stub.StreamPolicy(iter([self.message(*message) for message in messages]), timeout=STEADY,
+                                      wait_for_ready=True).Status
+
+    def refused(self, *messages):
+        with pytest.raises(grpc.RpcError) as raised:
+            self.send(*messages)
+        return raised.value.code(), raised.value.details()
+
+
+@pytest.fixture(scope='module')
+def admin(wire):
+    return Sender(wire, 'admin-vm')
+
+
+def files(fleet):
+    return fleet.run(MACHINE, f'find {STORE} /etc/demo-policies -type f | sort', check=True).stdout.split()
+
+
+def test_a_policy_is_installed_where_the_configuration_says(fleet, admin):
+    chunks = [b'a' * 1000000, b'b' * 1000000, b'c']
+    assert admin.send(('placed', chunks[0]), ('', chunks[1]), ('placed', chunks[2])) == 'Success'
+    assert fleet.read_file(MACHINE, PLACED) == b''.join(chunks)
+    assert fleet.read_file(MACHINE, f'{STORE}/placed/policy.bin') == b''.join(chunks)
+    assert fleet.run(MACHINE, ['stat', '-c', '%a %U', PLACED], check=True).stdout == '644 root\n'
+    book = json.loads(fleet.read_file(MACHINE, f'{STORE}/policies.json'))
+    assert book['placed'] == {'Destination': PLACED, 'Sha': hashlib.sha256(b''.join(chunks)).hexdigest()}
+    assert 'placed' in fleet.journal(MACHINE, arguments=['MESSAGE_ID=bfdceba476384ae59367ab27efd73490'])
+
+
+def test_without_a_destination_it_stays_in_the_store(fleet, admin):
+    assert admin.send(('local', b'here')) == 'Success'
+    assert fleet.read_file(MACHINE, f'{STORE}/local/policy.bin') == b'here'
+
+
+def test_the_same_policy_again_is_not_touched(fleet, admin):
+    def inode():
+        return fleet.run(MACHINE, ['stat', '-c', '%i', PLACED], check=True).stdout
+    admin.send(('placed', b'one'))
+    before = inode()
+    admin.send(('placed', b'o'), ('', b'ne'))
+    assert inode() == before
+    admin.send(('placed', b'two'))
+    assert fleet.read_file(MACHINE, PLACED) == b'two'
+
+
+def test_a_stream_that_is_cut_off_installs_nothing_and_leaves_nothing(fleet, admin):
+    admin.send(('placed', b'whole'))
+    before = files(fleet)
+
+    def endless():
+        while True:
+            yield admin.message('placed', b'x' * 100000)
+    with pytest.raises(grpc.RpcError) as raised:
+        admin.stub.StreamPolicy(endless(), timeout=STEADY)
+    assert raised.value.code() == StatusCode.INVALID_ARGUMENT and '16 MiB' in raised.value.details()
+
+    taken, held = threading.Event(), threading.Event()
+
+    def half():
+        yield admin.message('placed', b'half')
+        taken.set()
+        held.wait(STEADY)
+    cut = admin.stub.StreamPolicy.future(half(), timeout=STEADY)
+    assert taken.wait(STEADY)
+    cut.cancel()
+    held.set()
+    admin.send(('local', b'after it'))
+    assert fleet.read_file(MACHINE, PLACED) == b'whole'
+    assert set(files(fleet)) <= {*before, f'{STORE}/local/policy.bin'}
+
+
+def test_two_at_once_are_not_mixed(fleet, admin, wire):
+    other = Sender(wire, 'admin-vm')
+    texts = [b'1' * 3000000, b'2' * 3000000]
+    calls = [sender.stub.StreamPolicy.future(
+        iter([sender.message('placed', text[i:i + 10000]) for i in range(0, len(text), 10000)]), timeout=STEADY)
+        for sender, text in zip((admin, other), texts)]
+    assert [call.result().Status for call in calls] == ['Success', 'Success']
+    assert fleet.read_file(MACHINE, PLACED) in texts
+
+
+@pytest.mark.parametrize('name', ['stranger', '../placed', 'placed/../local', '/etc/passwd', '.', 'policies.json', 'plaçed'])
+def test_what_is_not_configured_is_refused(fleet, admin, name):
+    before = files(fleet)
+    assert admin.refused((name, b'x'))[0] == StatusCode.NOT_FOUND
+    assert files(fleet) == before
+
+
+def test_a_stream_has_one_policy(fleet, admin):
+    assert admin.refused(('', b'x'))[0] == StatusCode.INVALID_ARGUMENT
+    assert admin.refused()[0] == StatusCode.INVALID_ARGUMENT
+    assert admin.refused(('placed', b'x'), ('local', b'y'))[0] == StatusCode.INVALID_ARGUMENT
+
+
+def test_a_destination_that_cannot_be_written_is_said(fleet, admin):
+    code, details = admin.refused(('lost', b'x'))
+    assert code == StatusCode.INTERNAL and '/nowhere/lost.conf' in details
+
+
+@pytest.mark.parametrize('source', ['net-vm', 'ghaf-host', MACHINE])
+def test_nobody_but_the_admin_may_send(fleet, wire, source):
+    before = fleet.read_file(MACHINE, PLACED)
+    assert Sender(wire, source).refused(('placed', b'mine'))[0] == StatusCode.PERMISSION_DENIED
+    assert fleet.read_file(MACHINE, PLACED) == before
+
+
+def test_an_agent_that_was_not_configured_has_no_such_service(fleet, wire):
+    stub = wire.stub('net-vm', 9000, 'policyadmin.PolicyAdmin', source='admin-vm')
+    with pytest.raises(grpc.RpcError) as raised:
+        stub.StreamPolicy(iter([wire.pb.msg('policyadmin.StreamPolicyRequest')(policy_name='placed')]), timeout=STEADY,
+                          wait_for_ready=True)
+    assert raised.value.code() == StatusCode.UNIMPLEMENTED
