@@ -4,6 +4,7 @@
 #include "agent-link.h"
 #include "log.h"
 #include "message-ids.h"
+#include "policy-send.h"
 
 /* What an agent may take for one: it may have to start a service, which may have to make a locale. */
 #define ANSWER_USEC (60 * USEC_PER_SEC)
@@ -15,15 +16,18 @@ struct deliveries {
         sd_event *event;
         struct registry *registry;
         struct settings *settings;
+        const struct policies *policies;
         struct list deliveries;
 };
 
-/* One setting on its way to one agent: at most one for each pair of them. */
+/* One setting or policy on its way to one agent: at most one for each pair of them. */
 struct delivery {
         struct list deliveries;
         struct deliveries *owner;
+        const struct policy *policy; /* NULL: it is a setting */
         enum setting setting;
-        struct rpc_client_call *pending; /* NULL: it waits to try again */
+        struct rpc_client_call *pending; /* of a setting; NULL: it waits to try again */
+        struct policy_send *sending;     /* of a policy; likewise */
         sd_event_source *timer;
         uint64_t retry_usec;
         char vm[];
@@ -33,19 +37,21 @@ static void delivery_free(struct delivery *delivery) {
         list_remove(&delivery->deliveries);
         if (delivery->pending)
                 rpc_client_cancel(delivery->pending);
+        policy_send_free(delivery->sending);
         sd_event_source_disable_unref(delivery->timer);
         free(delivery);
 }
 
 static void tell_failure(const struct delivery *delivery, const struct rpc_status *status) {
+        const struct policy *policy = delivery->policy;
         const struct log_fields fields = {
-                .message_id = GIVC_MESSAGE_SETTING_REFUSED,
+                .message_id = policy ? GIVC_MESSAGE_POLICY_NOT_TAKEN : GIVC_MESSAGE_SETTING_REFUSED,
                 .vm = delivery->vm,
                 .status = rpc_code_name(status->code),
         };
 
-        log_event(LOG_WARNING, &fields, "The %s could not be set in %s: %s",
-                        settings_name(delivery->setting), delivery->vm,
+        log_event(LOG_WARNING, &fields, "The %s%s could not be set in %s: %s", policy ? "policy " : "",
+                        policy ? policy->name : settings_name(delivery->setting), delivery->vm,
                         isempty(status->message) ? fields.status : status->message);
 }
 
@@ -64,10 +70,7 @@ static void retry_later(struct delivery *delivery) {
         delivery->retry_usec = MIN(delivery->retry_usec * 2, RETRY_MAX_USEC);
 }
 
-static void delivered(const struct rpc_status *status, const ProtobufCMessage *response, void *userdata) {
-        struct delivery *delivery = userdata;
-
-        delivery->pending = NULL;
+static void delivery_ended(struct delivery *delivery, const struct rpc_status *status) {
         if (is_worth_retrying(delivery, status)) {
                 /* At the first time, it is how a machine boots. */
                 if (delivery->retry_usec == 2 * RETRY_MIN_USEC)
@@ -78,7 +81,42 @@ static void delivered(const struct rpc_status *status, const ProtobufCMessage *r
         if (status->code != RPC_OK && status->code != RPC_UNAVAILABLE && status->code != RPC_CANCELLED &&
                         status->code != RPC_UNIMPLEMENTED)
                 tell_failure(delivery, status);
+        if (status->code == RPC_OK && delivery->policy)
+                log_info("%s has the policy %s.", delivery->vm, delivery->policy->name);
         delivery_free(delivery);
+}
+
+static void setting_delivered(
+                const struct rpc_status *status, const ProtobufCMessage *response, void *userdata) {
+        struct delivery *delivery = userdata;
+
+        delivery->pending = NULL;
+        delivery_ended(delivery, status);
+}
+
+static void policy_delivered(const struct rpc_status *status, void *userdata) {
+        struct delivery *delivery = userdata;
+
+        delivery->sending = policy_send_free(delivery->sending);
+        delivery_ended(delivery, status);
+}
+
+/* A policy without a file is not sent: there may be one later, and then we are told. */
+static void deliver_policy(struct delivery *delivery, struct rpc_channel *channel) {
+        struct deliveries *owner = delivery->owner;
+        int r;
+
+        r = policy_send_new(&delivery->sending, owner->policies, delivery->policy, channel,
+                        now_usec(CLOCK_MONOTONIC) + ANSWER_USEC, policy_delivered, delivery);
+        if (r == -ENOMEM || r == -ECANCELED) {
+                retry_later(delivery);
+                return;
+        }
+        if (r < 0) {
+                (void) log_warning_errno(r, "The policy %s cannot be read below %s", delivery->policy->name,
+                                owner->policies->directory);
+                delivery_free(delivery);
+        }
 }
 
 static void deliver(struct delivery *delivery) {
@@ -89,8 +127,12 @@ static void deliver(struct delivery *delivery) {
                 delivery_free(delivery);
                 return;
         }
+        if (delivery->policy) {
+                deliver_policy(delivery, agent_link_channel(agent->link));
+                return;
+        }
         if (settings_send(owner->settings, delivery->setting, agent_link_channel(agent->link),
-                            now_usec(CLOCK_MONOTONIC) + ANSWER_USEC, delivered, delivery,
+                            now_usec(CLOCK_MONOTONIC) + ANSWER_USEC, setting_delivered, delivery,
                             &delivery->pending) < 0)
                 retry_later(delivery);
 }
@@ -100,37 +142,37 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-static struct delivery *find(struct deliveries *deliveries, const char *vm, enum setting setting) {
+/* policy NULL: the setting. */
+static struct delivery *find(struct deliveries *deliveries, const char *vm, const struct policy *policy,
+                enum setting setting) {
         struct delivery *delivery;
 
         LIST_FOREACH(delivery, &deliveries->deliveries, deliveries)
-                if (delivery->setting == setting && streq(delivery->vm, vm))
+                if (delivery->policy == policy && delivery->setting == setting && streq(delivery->vm, vm))
                         return delivery;
         return NULL;
 }
 
-void deliveries_begin(struct deliveries *deliveries, const char *vm, enum setting setting) {
-        struct delivery *delivery = find(deliveries, vm, setting);
+static void begin(struct deliveries *deliveries, const char *vm, const struct policy *policy,
+                enum setting setting) {
+        const char *name = policy ? policy->name : settings_name(setting);
         size_t n = strlen(vm) + 1;
-
-        if (delivery)
-                delivery_free(delivery);
-        if (!settings_has(deliveries->settings, setting))
-                return;
+        struct delivery *delivery;
 
         delivery = calloc(1, sizeof(*delivery) + n);
         if (!delivery) {
-                log_error("Out of memory: %s is not told the %s.", vm, settings_name(setting));
+                log_error("Out of memory: %s is not told the %s.", vm, name);
                 return;
         }
         memcpy(delivery->vm, vm, n);
         delivery->owner = deliveries;
+        delivery->policy = policy;
         delivery->setting = setting;
         delivery->retry_usec = RETRY_MIN_USEC;
         list_append(&deliveries->deliveries, &delivery->deliveries);
         if (sd_event_add_time(deliveries->event, &delivery->timer, CLOCK_MONOTONIC, 0, 0, on_timer,
                             delivery) < 0) {
-                log_error("Out of memory: %s is not told the %s.", vm, settings_name(setting));
+                log_error("Out of memory: %s is not told the %s.", vm, name);
                 delivery_free(delivery);
                 return;
         }
@@ -138,13 +180,37 @@ void deliveries_begin(struct deliveries *deliveries, const char *vm, enum settin
         deliver(delivery);
 }
 
+void deliveries_begin(struct deliveries *deliveries, const char *vm, enum setting setting) {
+        struct delivery *delivery = find(deliveries, vm, NULL, setting);
+
+        if (delivery)
+                delivery_free(delivery);
+        if (settings_has(deliveries->settings, setting))
+                begin(deliveries, vm, NULL, setting);
+}
+
+void deliveries_begin_policies(struct deliveries *deliveries, const char *vm) {
+        const struct policies *policies = deliveries->policies;
+
+        for (size_t i = 0; policies && i < policies->n_policies; i++) {
+                const struct policy *policy = &policies->policies[i];
+                struct delivery *delivery = find(deliveries, vm, policy, 0);
+
+                if (delivery)
+                        delivery_free(delivery);
+                if (policy_is_for(policy, vm))
+                        begin(deliveries, vm, policy, 0);
+        }
+}
+
 void deliveries_begin_all(struct deliveries *deliveries, const char *vm) {
+        deliveries_begin_policies(deliveries, vm);
         for (int setting = 0; setting < _SETTING_MAX; setting++)
                 deliveries_begin(deliveries, vm, (enum setting) setting);
 }
 
 int deliveries_new(struct deliveries **ret, sd_event *event, struct registry *registry,
-                struct settings *settings) {
+                struct settings *settings, const struct policies *policies) {
         struct deliveries *deliveries;
 
         deliveries = calloc(1, sizeof(*deliveries));
@@ -153,6 +219,7 @@ int deliveries_new(struct deliveries **ret, sd_event *event, struct registry *re
         deliveries->event = event;
         deliveries->registry = registry;
         deliveries->settings = settings;
+        deliveries->policies = policies;
         list_init(&deliveries->deliveries);
         *ret = deliveries;
         return 0;

@@ -151,6 +151,34 @@ static struct access_guard_config guard_config(const struct manager *manager) {
         };
 }
 
+/* ---- policies ---- */
+
+static int read_policies(struct manager *manager) {
+        const struct options *options = manager->options;
+        _cleanup_(freep) char *error = NULL;
+        int r;
+
+        if (!options->policy_admin)
+                return 0;
+        r = policies_new(&manager->policies, options->policy_config, options->policy_store, &error);
+        if (r < 0)
+                log_error("--policy-config: %s", error ?: strerror(-r));
+        else if (manager->policies->fetched)
+                log_warning("The policies' source is not fetched from, which this version does not offer: "
+                            "what is in %s is sent.",
+                                manager->policies->directory);
+        return r;
+}
+
+/* To everybody: who has them already takes them for what they are. */
+static void send_policies(struct manager *manager) {
+        struct registry_agent *agent;
+
+        LIST_FOREACH(agent, registry_agents(manager->registry), agents)
+                if (agent->online)
+                        deliveries_begin_policies(manager->deliveries, agent->vm);
+}
+
 static int reload(struct reactor *reactor, void *userdata) {
         struct manager *manager = userdata;
         const struct access_guard_config config = guard_config(manager);
@@ -158,6 +186,7 @@ static int reload(struct reactor *reactor, void *userdata) {
 
         r = reload_tls(manager);
         q = access_guard_configure(manager->guard, &config);
+        send_policies(manager);
         return r < 0 ? r : q;
 }
 
@@ -293,9 +322,6 @@ static void say_what_is_off(const struct options *options) {
                                 options->use_tls ? "every peer with a certificate of the fleet"
                                                  : "everyone, without TLS,",
                                 options->cedar_file ? " The rules file is not read." : "");
-        if (options->policy_admin)
-                log_warning("Policies are asked for (--policy-admin), but this version does not offer "
-                            "them.");
         if (!options->monitoring)
                 log_notice("With --monitoring=false, VMs that crash are not started again.");
 }
@@ -323,6 +349,9 @@ int manager_new(struct manager **ret, const struct options *options) {
                         return r;
         }
 
+        r = read_policies(manager);
+        if (r < 0)
+                return r;
         r = registry_new(&manager->registry);
         if (r >= 0)
                 r = watchers_new(&manager->watchers, manager->registry);
@@ -330,7 +359,7 @@ int manager_new(struct manager **ret, const struct options *options) {
                 r = settings_new(&manager->settings, options->state_directory);
         if (r >= 0)
                 r = deliveries_new(&manager->deliveries, reactor_event(manager->reactor), manager->registry,
-                                manager->settings);
+                                manager->settings, manager->policies);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the registry");
         r = restore_registry(manager);
@@ -384,6 +413,7 @@ struct manager *manager_free(struct manager *manager) {
         registry_store_free(manager->store);
         registry_free(manager->registry);
         settings_free(manager->settings);
+        policies_free(manager->policies);
         access_guard_free(manager->guard);
         if (manager->tls)
                 tls_context_unref(manager->tls);

@@ -36,7 +36,8 @@ struct manager {
         struct recovery *recovery; /* NULL: VMs that crash stay down */
         struct list streams; /* forward-stream.c */
         struct settings *settings;
-        struct deliveries *deliveries; /* of settings, to agents */
+        struct policies *policies;     /* NULL: not asked for */
+        struct deliveries *deliveries; /* of both, to agents */
         struct peer_limit refusals;    /* of registrations, in the journal */
 };
 

@@ -74,7 +74,8 @@ static void print_help(void) {
              "                            speak of (ACCESS_CONTROL, CEDAR_FILE, CEDAR_ENTITIES)\n"
              "     --audit-permits[=BOOL] Log what the rules permit, too (AUDIT_PERMITS)\n"
              "     --policy-admin[=BOOL], --policy-config=JSON, --policy-store=DIRECTORY\n"
-             "                            Policies (POLICY_ADMIN, …): not offered yet\n"
+             "                            Send the policies below DIRECTORY (default: /etc/policies) to\n"
+             "                            the VMs that JSON names (POLICY_ADMIN, …)\n"
              "     --monitoring[=BOOL]    Start VMs again that have crashed: true by default (GIVC_MONITORING)\n"
              "     --services=LIST        Accepted (SERVICES): units are always followed\n"
              "  -d --debug                Log more\n"
@@ -268,6 +269,10 @@ static int check(const struct options *options, int argc, char **argv) {
         }
         if (options->access_control && !options->cedar_file) {
                 fputs("givc-admin: access control needs its rules: --cedar-file or CEDAR_FILE\n", stderr);
+                return -EINVAL;
+        }
+        if (options->policy_admin && !options->policy_config) {
+                fputs("givc-admin: policies need to know for whom: --policy-config or POLICY_CONFIG\n", stderr);
                 return -EINVAL;
         }
         if (options->access_control && !options->use_tls) {

@@ -23,9 +23,11 @@ struct options {
         const char *cedar_entities; /* and what is in what; NULL: nothing is */
         bool audit_permits;
 
-        /* Taken, since deployed command lines have them, and not offered yet. */
-        bool monitoring, policy_admin;
-        const char *policy_config, *policy_store, *services;
+        bool monitoring;
+        bool policy_admin;         /* then policy_config is not NULL */
+        const char *policy_config; /* JSON: policies_new() */
+        const char *policy_store;  /* a directory; NULL: the deployed one */
+        const char *services;      /* taken, since deployed command lines have it, and without effect */
 };
 
 /*

@@ -10,8 +10,8 @@
 
 #include "policyadmin.pb-c.h"
 
-/* At once: the admin sends one at a time; a few more may be of connections that it has lost. */
-#define STREAMS_MAX 8
+/* At once: when the admin is there again, it sends all of them. */
+#define STREAMS_MAX CONFIG_POLICIES_MAX
 
 /* A policy while it comes; in its call's arena. */
 struct transfer {

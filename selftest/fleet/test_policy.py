@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Policies: what an agent takes from the admin, and what it refuses."""
+"""Policies: what an agent takes from the admin, and what it refuses; what the admin sends, and to whom."""
 import hashlib
 import json
 import threading
@@ -8,13 +8,15 @@ import grpc
 import pytest
 from grpc import StatusCode
 
-from contents import directory
+from contents import directory, file
 from miniature import Fleet
 from wire import Wire
 
 MACHINE = 'app-vm'
 STORE = '/etc/policies'
 PLACED = '/etc/demo-policies/placed.conf'
+SENT = '/etc/demo-policies/sent.conf'
+SOURCE = f'{STORE}/data/vm-policies'
 STEADY = 20
 
 
@@ -25,13 +27,21 @@ def with_policies(spec):
                 config = json.loads(entry['content'])
                 config['capabilities']['policy'] = {
                     'enable': True, 'storePath': STORE,
-                    'policies': {'placed': PLACED, 'local': '', 'lost': '/nowhere/lost.conf'}}
+                    'policies': {'placed': PLACED, 'local': '', 'lost': '/nowhere/lost.conf', 'sent': SENT}}
                 entry['content'] = json.dumps(config)
+            if entry.get('path') == '/etc/givc/admin.env':
+                policies = {'source': {'type': 'none'}, 'policies': {
+                    'sent': {'vms': [MACHINE, 'net-vm']}, 'elsewhere': {'vms': ['ghaf-host']},
+                    'unknown': {'vms': [MACHINE]}, 'absent': {'vms': [MACHINE]}}}
+                entry['content'] += f"POLICY_ADMIN=true\nPOLICY_STORE={STORE}\nPOLICY_CONFIG='{json.dumps(policies)}'\n"
 
 
 @pytest.fixture(scope='module')
 def fleet(destdir):
-    with Fleet(destdir, files={MACHINE: [directory('/etc/demo-policies')]}, configure=with_policies) as fleet:
+    files = {MACHINE: [directory('/etc/demo-policies')],
+             'admin-vm': [file(f'{SOURCE}/{name}/policy.json', f'{name}, of the image')
+                          for name in ('sent', 'elsewhere', 'unknown')]}
+    with Fleet(destdir, files=files, configure=with_policies) as fleet:
         fleet.wait_registered()
         yield fleet
 
@@ -67,6 +77,51 @@ def admin(wire):
 
 def files(fleet):
     return fleet.run(MACHINE, f'find {STORE} /etc/demo-policies -type f | sort', check=True).stdout.split()
+
+
+def wait_for(fleet, path, text):
+    """Until a file has that text: the agent's journal says when it has installed something."""
+    fleet.run(MACHINE, f'journalctl -f -n all -o cat -u givc-agent.service | while read line; do '
+                       f'[ "$(cat {path} 2>/dev/null)" = "{text}" ] && exit; done', check=True)
+
+
+def write_source(fleet, name, text):
+    """As whatever fetches policies would."""
+    path = f'{SOURCE}/{name}/policy.json'
+    fleet.run('admin-vm', f'cat >{path}.new && mv {path}.new {path}', input=text, check=True)
+
+
+def test_a_policy_of_the_image_is_there_once_the_agent_has_registered(fleet):
+    wait_for(fleet, SENT, 'sent, of the image')
+    assert fleet.run(MACHINE, ['ls', STORE], check=True).stdout.split() == ['policies.json', 'sent']
+
+
+def test_a_change_arrives_with_a_reload(fleet):
+    write_source(fleet, 'sent', 'sent, anew')
+    fleet.run('admin-vm', ['systemctl', 'reload', 'givc-admin.service'], check=True)
+    wait_for(fleet, SENT, 'sent, anew')
+
+
+def test_an_agent_that_was_away_gets_it_when_it_is_back(fleet):
+    fleet.run(MACHINE, ['systemctl', 'stop', 'givc-agent.service', 'givc-agent.socket'], check=True)
+    write_source(fleet, 'sent', 'sent, meanwhile')
+    fleet.run('admin-vm', ['systemctl', 'reload', 'givc-admin.service'], check=True)
+    assert fleet.read_file(MACHINE, SENT) == b'sent, anew'
+    fleet.run(MACHINE, ['systemctl', 'start', 'givc-agent.socket', 'givc-agent.service'], check=True)
+    wait_for(fleet, SENT, 'sent, meanwhile')
+
+
+def test_a_restart_of_the_admin_sends_what_it_has(fleet):
+    write_source(fleet, 'sent', 'sent, after all')
+    fleet.run('admin-vm', ['systemctl', 'restart', 'givc-admin.service'], check=True)
+    wait_for(fleet, SENT, 'sent, after all')
+
+
+def test_what_an_agent_does_not_take_is_told_in_the_journal(fleet):
+    told = fleet.journal('admin-vm', 'givc-admin.service')
+    assert 'The policy unknown could not be set in app-vm: "unknown" is no policy of this agent' in told
+    assert f'The policy absent cannot be read below {SOURCE}' in told
+    assert 'could not be set in net-vm' not in told  # which has no such service
 
 
 def test_a_policy_is_installed_where_the_configuration_says(fleet, admin):

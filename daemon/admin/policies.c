@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policies.h"
+
+#include "text.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <sys/stat.h>
+
+/* ---- the configuration ---- */
+
+static int fail(char **ret_error, const char *what, const char *name, const char *allowed) {
+        _cleanup_(freep) char *shown = text_escape(name, strlen(name), 64);
+
+        *ret_error = text_printf("%s \"%s\": %s", what, strempty(shown), allowed);
+        return -EINVAL;
+}
+
+static int read_vms(struct policy *policy, const json_t *vms, char **ret_error) {
+        size_t n = json_array_size(vms);
+
+        if (!json_is_array(vms) || n > POLICY_VMS_MAX)
+                return fail(ret_error, "policy", policy->name, "must have \"vms\", a list of at most 256");
+        policy->vms = calloc(n + 1, sizeof(char *));
+        if (!policy->vms)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++) {
+                const char *vm = json_string_value(json_array_get(vms, i));
+
+                if (!vm || !text_is_host_name(vm))
+                        return fail(ret_error, "policy", policy->name, "\"vms\" must be names of machines");
+                policy->vms[i] = strdup(vm);
+                if (!policy->vms[i])
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int read_policies(struct policies *policies, json_t *object, char **ret_error) {
+        const char *name;
+        json_t *value;
+        int r;
+
+        if (!object)
+                return 0;
+        if (!json_is_object(object) || json_object_size(object) > POLICIES_MAX)
+                return fail(ret_error, "key", "policies", "must be an object of at most 64 policies");
+        policies->policies = calloc(json_object_size(object) + 1, sizeof(*policies->policies));
+        if (!policies->policies)
+                return -ENOMEM;
+        json_object_foreach(object, name, value) {
+                struct policy *policy = &policies->policies[policies->n_policies];
+
+                /* It is the name of its directory, too. */
+                if (!text_is_host_name(name))
+                        return fail(ret_error, "policy", name,
+                                        "its name must be letters, digits, \".\", \"_\" and \"-\", "
+                                        "beginning with a letter or digit");
+                policy->name = strdup(name);
+                if (!policy->name)
+                        return -ENOMEM;
+                policies->n_policies++;
+                r = read_vms(policy, json_object_get(value, "vms"), ret_error);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int read_source(struct policies *policies, const json_t *source, char **ret_error) {
+        static const char *const kinds[] = { "none", "git-url", "per-policy" };
+        const json_t *type = json_object_get(source, "type");
+        const char *kind = type ? json_string_value(type) : "none";
+
+        if (source && !json_is_object(source))
+                return fail(ret_error, "key", "source", "must be an object");
+        for (size_t i = 0; kind && i < ELEMENTSOF(kinds); i++)
+                if (streq(kind, kinds[i])) {
+                        policies->fetched = i > 0;
+                        return 0;
+                }
+        return fail(ret_error, "type of source", strempty(kind),
+                        "must be \"none\", \"git-url\" or \"per-policy\"");
+}
+
+static int read_config(struct policies *policies, const char *config, char **ret_error) {
+        json_auto_t *root = NULL;
+        json_error_t error;
+        int r;
+
+        root = json_loads(config, JSON_REJECT_DUPLICATES, &error);
+        if (!json_is_object(root)) {
+                *ret_error = text_printf("%d:%d: %s", error.line, error.column,
+                                root ? "must be an object, { … }" : error.text);
+                return -EINVAL;
+        }
+        r = read_source(policies, json_object_get(root, "source"), ret_error);
+        return r < 0 ? r : read_policies(policies, json_object_get(root, "policies"), ret_error);
+}
+
+int policies_new(struct policies **ret, const char *config, const char *store, char **ret_error) {
+        _cleanup_(policies_freep) struct policies *policies = NULL;
+        int r;
+
+        *ret_error = NULL;
+        policies = calloc(1, sizeof(*policies));
+        if (!policies)
+                return -ENOMEM;
+        policies->directory = text_printf("%s/data/vm-policies", store ?: POLICIES_DEPLOYED);
+        if (!policies->directory)
+                return -ENOMEM;
+        r = read_config(policies, config, ret_error);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(policies);
+        return 0;
+}
+
+static void policy_clear(struct policy *policy) {
+        for (char **vm = policy->vms; vm && *vm; vm++)
+                free(*vm);
+        free(policy->vms);
+        free(policy->name);
+}
+
+struct policies *policies_free(struct policies *policies) {
+        if (!policies)
+                return NULL;
+        for (size_t i = 0; i < policies->n_policies; i++)
+                policy_clear(&policies->policies[i]);
+        free(policies->policies);
+        free(policies->directory);
+        free(policies);
+        return NULL;
+}
+
+bool policy_is_for(const struct policy *policy, const char *vm) {
+        for (char **each = policy->vms; *each; each++)
+                if (streq(*each, vm))
+                        return true;
+        return false;
+}
+
+/* ---- the files ---- */
+
+static int is_shown(const struct dirent *entry) {
+        return entry->d_name[0] != '.';
+}
+
+/* Not what a link points to, and nothing that could be waited for. */
+static int open_regular(const char *directory, const char *name) {
+        _cleanup_(freep) char *path = text_printf("%s/%s", directory, name);
+        struct stat st;
+        int fd;
+
+        if (!path)
+                return -ENOMEM;
+        fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+                close(fd);
+                return -EINVAL;
+        }
+        return fd;
+}
+
+int policies_open(const struct policies *policies, const struct policy *policy) {
+        _cleanup_(freep) char *directory = text_printf("%s/%s", policies->directory, policy->name);
+        struct dirent **entries;
+        int n, fd = -ENOENT;
+
+        if (!directory)
+                return -ENOMEM;
+        n = scandir(directory, &entries, is_shown, alphasort);
+        if (n < 0)
+                return -errno;
+        for (int i = 0; i < n; i++) {
+                /* A directory among them is none of ours. */
+                if (fd == -ENOENT || fd == -EINVAL)
+                        fd = open_regular(directory, entries[i]->d_name);
+                free(entries[i]);
+        }
+        free(entries);
+        return fd == -EINVAL ? -ENOENT : fd;
+}

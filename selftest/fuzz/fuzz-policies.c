@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The admin's configuration of policies: not hostile, but written by people. */
+#include "fuzz.h"
+
+#include "policies.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        _cleanup_(freep) char *text = malloc(size + 1), *error = NULL;
+        struct policies *policies = NULL;
+        int r;
+
+        must(text != NULL, "there is memory");
+        memcpy(text, data, size);
+        text[size] = '\0';
+        r = policies_new(&policies, text, NULL, &error);
+        must((r < 0) == (error != NULL) && (r < 0) == (policies == NULL),
+                        "an error has a text, and nothing else");
+        for (size_t i = 0; policies && i < policies->n_policies; i++) {
+                must(!strchr(policies->policies[i].name, '/'), "a name is one of a directory");
+                must(!policy_is_for(&policies->policies[i], ""), "nobody has no name");
+        }
+        policies_free(policies);
+        return 0;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The admin's configuration of policies, and their files. */
+#include "policies.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+static struct policies *read_good(const char *config) {
+        _cleanup_(freep) char *error = NULL;
+        struct policies *policies;
+
+        cr_assert_eq(policies_new(&policies, config, "/store", &error), 0, "%s: %s", config, error);
+        cr_assert_null(error);
+        return policies;
+}
+
+Test(policies, the_deployed_form_is_read) {
+        _cleanup_(policies_freep) struct policies *policies = read_good(
+                        "{ \"source\": { \"type\": \"none\" }, \"policies\": { \"proxy-config\": { \"vms\": "
+                        "[\"app-vm\", \"net-vm\"], \"perPolicyUpdater\": { \"url\": \"\", "
+                        "\"poll_interval_secs\": 30 } }, \"other\": { \"vms\": [] } } }");
+
+        cr_assert_eq(policies->n_policies, 2);
+        cr_assert_str_eq(policies->directory, "/store/data/vm-policies");
+        cr_assert_str_eq(policies->policies[0].name, "proxy-config");
+        cr_assert(policy_is_for(&policies->policies[0], "app-vm"));
+        cr_assert(policy_is_for(&policies->policies[0], "net-vm"));
+        cr_assert_not(policy_is_for(&policies->policies[0], "app"));
+        cr_assert_not(policy_is_for(&policies->policies[1], "app-vm"));
+        cr_assert_not(policies->fetched);
+}
+
+Test(policies, a_source_is_known_as_one) {
+        _cleanup_(policies_freep) struct policies *none = read_good("{}");
+        _cleanup_(policies_freep) struct policies *git = read_good(
+                        "{ \"source\": { \"type\": \"git-url\", \"url\": \"https://x/y\", \"ref\": "
+                        "\"main\" }, \"policies\": {} }");
+
+        cr_assert(none->n_policies == 0 && !none->fetched);
+        cr_assert(git->n_policies == 0 && git->fetched);
+}
+
+Test(policies, nonsense_is_refused) {
+        static const char *const wrong[] = {
+                "",
+                "[]",
+                "{",
+                "{} {}",
+                "{ \"policies\": [] }",
+                "{ \"policies\": { \"../x\": { \"vms\": [] } } }",
+                "{ \"policies\": { \".x\": { \"vms\": [] } } }",
+                "{ \"policies\": { \"\": { \"vms\": [] } } }",
+                "{ \"policies\": { \"x\": {} } }",
+                "{ \"policies\": { \"x\": [] } }",
+                "{ \"policies\": { \"x\": { \"vms\": \"app-vm\" } } }",
+                "{ \"policies\": { \"x\": { \"vms\": [\"app vm\"] } } }",
+                "{ \"policies\": { \"x\": { \"vms\": [1] } } }",
+                "{ \"policies\": { \"x\": { \"vms\": [] }, \"x\": { \"vms\": [] } } }",
+                "{ \"source\": [] }",
+                "{ \"source\": { \"type\": \"ftp\" } }",
+                "{ \"source\": { \"type\": 1 } }",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(wrong); i++) {
+                _cleanup_(policies_freep) struct policies *policies = NULL;
+                _cleanup_(freep) char *error = NULL;
+
+                cr_expect_eq(policies_new(&policies, wrong[i], NULL, &error), -EINVAL, "%s was taken",
+                                wrong[i]);
+                cr_expect_not_null(error);
+        }
+}
+
+Test(policies, no_more_than_there_is_room_for) {
+        _cleanup_(policies_freep) struct policies *policies = NULL;
+        _cleanup_(freep) char *error = NULL;
+        char text[8192];
+        size_t n;
+
+        n = (size_t) snprintf(text, sizeof(text), "{ \"policies\": { \"x\": { \"vms\": [] }");
+        for (unsigned i = 0; i < POLICIES_MAX; i++)
+                n += (size_t) snprintf(text + n, sizeof(text) - n, ", \"x%u\": { \"vms\": [] }", i);
+        (void) snprintf(text + n, sizeof(text) - n, "} }");
+        cr_assert_eq(policies_new(&policies, text, NULL, &error), -EINVAL);
+        cr_assert_not_null(strstr(error, "64"));
+}
+
+/* ---- files ---- */
+
+static char store[] = "/tmp/test-policies-XXXXXX";
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw) {
+        return remove(path);
+}
+
+static void make_store(void) {
+        char path[64];
+
+        cr_assert_not_null(mkdtemp(store));
+        snprintf(path, sizeof(path), "%s/data", store);
+        cr_assert_eq(mkdir(path, 0755), 0);
+        snprintf(path, sizeof(path), "%s/data/vm-policies", store);
+        cr_assert_eq(mkdir(path, 0755), 0);
+        snprintf(path, sizeof(path), "%s/data/vm-policies/x", store);
+        cr_assert_eq(mkdir(path, 0755), 0);
+}
+
+static void remove_store(void) {
+        cr_assert_eq(nftw(store, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static const char *in_store(const char *name) {
+        static char path[128];
+
+        snprintf(path, sizeof(path), "%s/data/vm-policies/x/%s", store, name);
+        return path;
+}
+
+static void write_file(const char *name) {
+        _cleanup_(closep) int fd = open(in_store(name), O_CREAT | O_WRONLY, 0644);
+
+        cr_assert_eq(write(fd, name, strlen(name)), (ssize_t) strlen(name));
+}
+
+Test(policies, the_file_is_the_first_that_is_one, .init = make_store, .fini = remove_store) {
+        _cleanup_(policies_freep) struct policies *policies = NULL;
+        _cleanup_(freep) char *error = NULL;
+        _cleanup_(closep) int fd = -1;
+        char found[16] = "";
+
+        cr_assert_eq(policies_new(&policies, "{ \"policies\": { \"x\": { \"vms\": [] } } }", store, &error),
+                        0);
+        cr_assert_eq(policies_open(policies, policies->policies), -ENOENT);
+        write_file(".hidden");
+        cr_assert_eq(mkdir(in_store("a"), 0755), 0);
+        cr_assert_eq(mkfifo(in_store("aa"), 0644), 0);
+        cr_assert_eq(policies_open(policies, policies->policies), -ENOENT);
+        write_file("c.json");
+        write_file("b.json");
+        fd = policies_open(policies, policies->policies);
+        cr_assert_geq(fd, 0);
+        cr_assert_eq(read(fd, found, sizeof(found) - 1), 6);
+        cr_assert_str_eq(found, "b.json");
+}
