@@ -4,7 +4,7 @@
 #include "verb.h"
 
 static const char verbs_help[] =
-                "  query, query-list, list         What there is (list --help: filters)\n"
+                "  status [VM|VM/UNIT], list, query, query-list, top\n"
                 "  list-units VM..., get-status VM UNIT, get-stats VM, is-online VM\n"
                 "  start|stop|pause|resume app APP...|vm VM...     Applications and VMs (--vm=)\n"
                 "  start|stop service UNIT...      Units in VMs (--vm=VM, or VM/UNIT)\n"
@@ -14,7 +14,7 @@ static const char verbs_help[] =
                 "  reboot, poweroff, suspend, wakeup, sysinfo, update query|list|cachix PIN\n"
                 "  set-locale LOCALE..., set-timezone ZONE         Of the whole fleet\n"
                 "  notify-user VM..., ctap OPERATION[+ARGUMENT]\n"
-                "  auth why                        What access rules decide, and why\n"
+                "  auth why, test ensure SERVICE   What access rules decide; is it registered\n"
                 "  wifi list|status|connect SSID|disconnect|on|off Ask an agent itself\n"
                 "  unit VERB UNIT                  The same: status, monitor, ...\n";
 

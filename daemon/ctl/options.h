@@ -26,7 +26,8 @@ struct options {
         const char *state; /* of what is listed, or waited for */
         const char *sort;
         bool initial, no_block, wait, monitor, follow;
-        uint64_t limit, lines;
+        uint64_t limit, lines, retry;
+        const char *interval, *type;
         const char *signal, *whom;
         const char *unit, *priority, *since, *until;
         const char *title, *event, *urgency, *icon, *message;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* query, query-list and list: the registry; get-status: one unit of a VM. */
 #include "admin.pb-c.h"
+#include "component-type.h"
 #include "failure.h"
 #include "options.h"
 #include "output.h"
@@ -11,13 +12,6 @@
 
 #include <fnmatch.h>
 #include <strings.h>
-
-/* Component types by their numbers in RegistryRequest.Type: each VM type has Mgr, Svc, App in this order,
- * Host no VM. */
-#define TYPES 15
-
-static const char *const vm_types[] = { "Host", "AdmVM", "SysVM", "AppVM" };
-static const char *const kinds[] = { "VM", "Mgr", "Svc", "App" };
 
 struct filter {
         const char *vm_type, *kind; /* NULL: any */
@@ -52,7 +46,6 @@ static int read_order(const char *given, enum output_order *ret) {
 }
 
 static int read_filter(const struct options *options, struct filter *filter) {
-        uint64_t number;
         int r;
 
         *filter = (struct filter){ .name = options->by_name, .vm = options->vm };
@@ -68,18 +61,7 @@ static int read_filter(const struct options *options, struct filter *filter) {
                 return r;
         if (!options->by_type)
                 return EXIT_DONE;
-        if (text_to_uint(options->by_type, TYPES - 1, &number) == 0) {
-                filter->vm_type = vm_types[(number + 1) / 4];
-                filter->kind = kinds[(number + 1) % 4];
-                return EXIT_DONE;
-        }
-        filter->vm_type = find_word(vm_types, ELEMENTSOF(vm_types), options->by_type);
-        filter->kind = find_word(kinds, ELEMENTSOF(kinds), options->by_type);
-        if (!filter->vm_type && !filter->kind)
-                return fail_usage("--by-type: '%s' is neither a number from 0 to %d nor one of "
-                                  "Host, AdmVM, SysVM, AppVM, VM, Mgr, Svc, App",
-                                options->by_type, TYPES - 1);
-        return EXIT_DONE;
+        return component_type_read(options->by_type, "by-type", &filter->vm_type, &filter->kind);
 }
 
 static bool status_pass(const char *status, const Admin__QueryListItem *item) {

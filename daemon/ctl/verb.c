@@ -153,6 +153,21 @@ const struct verb verbs[] = {
         { "wifi disconnect", "", 0, 0, 0, true, "Leave the wireless network", AGENT_HELP, verb_wifi },
         { "wifi on", "", 0, 0, 0, true, "Switch Wi-Fi on", AGENT_HELP, verb_wifi },
         { "wifi off", "", 0, 0, 0, true, "Switch Wi-Fi off", AGENT_HELP, verb_wifi },
+        { "status", "[VM|VM/UNIT|UNIT]", 0, 1, VERB_OPTION_VM, false,
+                        "Show a unit or a VM on one screen, with the end of its journal; without any, the fleet",
+                        "  --vm=VM          Where the unit is\n"
+                        "The exit status is 0 when it is active, or all of the fleet is online; else 1.\n",
+                        verb_status },
+        { "top", "", 0, 0, VERB_OPTION_INTERVAL | VERB_OPTION_LIMIT, false, "Show the load of all VMs, as it changes",
+                        "  --interval=TIME  Between two looks (default: 2s)\n"
+                        "  --limit=N        End after so many\n",
+                        verb_top },
+        { "test ensure", "SERVICE", 1, 1, VERB_OPTION_ENSURE | VERB_OPTION_VM, false,
+                        "Succeed if it is registered, or comes to be in time",
+                        "  --retry=N        Give it that many seconds (default: 1)\n"
+                        "  --type=N         Only of that component type, by number or name\n"
+                        "  --vm=VM          Only in that VM\n",
+                        verb_test_ensure },
         { "unit start", "UNIT", 1, 1, 0, true, "Have an agent start a unit; one that runs is started again",
                         AGENT_HELP, verb_unit },
         { "unit stop", "UNIT", 1, 1, 0, true, "Have an agent stop a unit", AGENT_HELP, verb_unit },

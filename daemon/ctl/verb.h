@@ -27,6 +27,8 @@ enum verb_option {
         VERB_OPTION_RULES = 1 << 14, /* --rules, --entities */
         VERB_OPTION_REQUESTS = 1 << 15, /* --requests, --context */
         VERB_OPTION_WIFI = 1 << 16, /* --password-file, --settings */
+        VERB_OPTION_INTERVAL = 1 << 17,
+        VERB_OPTION_ENSURE = 1 << 18, /* --retry, --type */
 };
 
 struct verb {
@@ -79,5 +81,8 @@ int verb_host(struct session *session, const struct options *options);
 int verb_wifi(struct session *session, const struct options *options);
 int verb_wifi_list(struct session *session, const struct options *options);
 int verb_wifi_connect(struct session *session, const struct options *options);
+int verb_status(struct session *session, const struct options *options);
+int verb_top(struct session *session, const struct options *options);
+int verb_test_ensure(struct session *session, const struct options *options);
 int verb_unit(struct session *session, const struct options *options);
 int verb_unit_monitor(struct session *session, const struct options *options);

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""givcctl status, top and test ensure: what they show of a fleet made of grpcio, and of agents that are old or silent."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import threading
+
+import grpc
+import pytest
+
+from test_ctl import (  # noqa: F401 (fixtures are used by their names)
+    TIMEOUT,
+    Ctl,
+    Fake,
+    certs,
+    ctl,
+    fake,
+    fleet,
+    handlers,
+    item,
+    pb,
+    program,
+    running,
+    serving,
+)
+
+AGENT = item("givc-net-vm.service", kind="Mgr", Online=True, Since=1_700_000_000_000_000)
+
+
+def test_a_unit_on_one_screen(ctl, fake, fleet):
+    fake.items = [AGENT]
+    out, _ = ctl("status", "net-vm/demo", env={"TZ": "UTC"})
+    lines = out.splitlines()
+    assert lines[0].startswith("net-vm: online since ")
+    assert "demo.service - A demo" in out and "active (running)" in out and "exit-code (exited, 3)" in out
+    assert lines[-1] == "2023-11-14 22:13:20 demo: bad\\x1b[1m"
+    asked, logs = fleet.requests
+    assert (asked.VmName, asked.Request.UnitName, asked.Request.Verb) == ("net-vm", "demo.service", 0)
+    assert (logs.VmName, logs.Request.UnitName, logs.Request.Lines) == ("net-vm", "demo.service", 10)
+    ctl("status", "demo", "--vm=net-vm")
+    assert fleet.requests[2] == asked
+
+
+def test_a_vm_on_one_screen(ctl, fake, fleet):
+    fake.items = [item("givc-app-vm.service", "app-vm", "Mgr", Online=False)]
+    fleet.detail.Status.ActiveState = "failed"
+    said = json.loads(ctl("status", "app-vm", "--json", code=1)[0])
+    assert (said["vm"], said["registered"], said["online"]) == ("app-vm", True, False)
+    assert (said["unit"]["active_state"], said["unit"]["result"], said["log"][0]["message"]) == ("failed", "exit-code", "bad\033[1m")
+    asked, logs = fleet.requests
+    assert (asked.VmName, asked.Request.UnitName) == ("", "microvm@app-vm.service")
+    assert (logs.VmName, logs.Request.UnitName) == ("app-vm", "givc-app-vm.service")
+
+
+def test_an_old_fleet_tells_what_it_can(program, fake, certs):
+    with serving((pb.handler("admin.AdminService", fake),), certs / "admin-vm") as port:
+        out, _ = Ctl(program, port, certs / "me")("status", "net-vm/demo")
+    assert "active (running)" in out and out.endswith("No journal: not offered by that VM\n")
+
+
+def test_what_is_not_there_has_no_status(ctl, fake):
+    fake.fail = (grpc.StatusCode.NOT_FOUND, "no such thing", None)
+    assert "no such thing" in ctl("status", "net-vm/demo", code=3)[1]
+    ctl("status", "a b", code=2)
+    ctl("status", "/x", code=2)
+
+
+def test_the_fleet_at_a_glance(ctl, fake):
+    fake.items = [AGENT, item("microvm@net-vm.service", kind="VM"), item("demo.service", status="PoweredOff")]
+    out, _ = ctl("status")
+    assert "1 machines, 1 online; 3 entries, 2 running" in out.splitlines()[0]
+    assert "microvm@net-vm.service" in out and "demo.service" not in out
+    fake.items.append(item("givc-app-vm.service", "app-vm", "Mgr", Online=False))
+    assert json.loads(ctl("status", "--json", code=1)[0]) == {"machines": 2, "online": 1, "entries": 4, "running": 3}
+
+
+def test_top_shows_every_vm_and_who_is_silent(ctl, fake):
+    fake.items = [AGENT, item("givc-app-vm.service", "app-vm", "Mgr", Online=False)]
+    out, _ = ctl("top", "--limit=2", "--interval=200ms")
+    first, second = out.split("\n\n")
+    assert first.splitlines()[0].split() == ["VM", "LOAD", "MEMORY", "USED", "PROCESSES", "BUSIEST"]
+    assert first.splitlines()[1].split() == ["net-vm", "0.50", "1024", "MiB", "50", "%", "9", "bu\\x1bsy", "(2.0", "%)"]
+    assert "app-vm" not in out and second.count("net-vm") == 1
+
+
+class Silent(Fake):
+    """Whose VMs do not answer."""
+
+    over = threading.Event()
+
+    def GetStats(self, request, context):
+        self.over.wait(TIMEOUT)
+
+
+def test_top_is_not_held_up(program, certs):
+    silent = Silent()
+    silent.items = [AGENT]
+    with serving((pb.handler("admin.AdminService", silent),), certs / "admin-vm") as port:
+        out, _ = Ctl(program, port, certs / "me")("top", "--limit=1", "--interval=200ms", "--json")
+        silent.over.set()
+    assert json.loads(out) == {"vm": "net-vm", "error": "does not answer"}
+
+
+def test_top_is_drawn_over_itself_on_a_terminal(ctl, fake):
+    fake.items = [AGENT]
+    master, slave = pty.openpty()
+    try:
+        with running(ctl.start("top", "--interval=200ms", stdout=slave)) as process:
+            os.close(slave)
+            seen = b""
+            while seen.count(b"\033[H\033[J") < 2:
+                assert select.select([master], [], [], TIMEOUT)[0]
+                seen += os.read(master, 4096)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(TIMEOUT) == 130
+    finally:
+        os.close(master)
+
+
+@pytest.mark.parametrize("wrong", [["--interval=soon"], ["--interval=1ms"], ["--interval=infinity"], ["--limit=0"], ["x"]])
+def test_top_takes_sensible_options(ctl, wrong):
+    ctl("top", *wrong, code=2)
+
+
+def test_what_is_registered_is_ensured(ctl, fake):
+    assert ctl("test", "ensure", "demo.service", called="givc-cli") == ("", "")
+    ctl("test", "ensure", "--retry", "3", "demo.service", "--type", "9", "--vm", "net-vm", called="givc-cli")
+    assert "registered but of wrong type" in ctl("test", "ensure", "demo.service", "--type=8", code=1, called="givc-cli")[1]
+    assert "registered but on wrong VM" in ctl("test", "ensure", "demo.service", "--vm=app-vm", code=1, called="givc-cli")[1]
+    assert "'no.service' not registered" in ctl("test", "ensure", "no.service", code=1, called="givc-cli")[1]
+    ctl("test", "ensure", "demo.service", "--type=x", code=2)
+
+
+def test_what_comes_in_time_is_ensured(ctl, fake):
+    with running(ctl.start("test", "ensure", "late.service", "--retry=20")) as process:
+        assert fake.entered.wait(TIMEOUT)
+        fake.change(Added=item("late.service"))
+        assert process.wait(TIMEOUT) == 0
+
+
+# zsh
+
+
+COMPLETE = r"""
+autoload -Uz compinit; compinit -D -u
+zmodload zsh/zpty
+zpty session zsh -f -i
+zpty -w session "PS1= ; autoload -Uz compinit; fpath=($1 \$fpath); path=($2 \$path); compinit -D -u; bindkey '^I' complete-word; zstyle ':completion:*' list-colors ''; LISTMAX=1000; setopt nolistbeep zle; echo ready"
+zpty -r session line "*ready*"
+zpty -r session line "*ready*"
+zpty -w -n session "$3"$'\t\t'
+zpty -r -m session line "*$4*" && print -r -- "$line"
+zpty -d session
+"""
+
+
+@pytest.mark.parametrize(
+    "typed, offered",
+    [
+        ("givcctl is-on", "is-online"),
+        ("givcctl wifi disc", "disconnect"),
+        ("givcctl is-online ", "net-vm"),
+        ("givcctl restart de", "demo.service"),
+        ("givcctl logs --vm ", "net-vm"),
+    ],
+)
+def test_zsh_completes(ctl, fake, program, typed, offered):
+    fake.items = [AGENT, item("demo.service")]
+    functions = os.path.join(os.path.dirname(__file__), "../../contrib/completions/zsh")
+    options = " ".join(map(str, ctl.options))
+    typed = typed.replace("givcctl", f"givcctl {options}")
+    run = subprocess.run(
+        ["timeout", str(TIMEOUT), "zsh", "-f", "-c", COMPLETE, "zsh", functions, program, typed, offered],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TERM": "dumb"},
+    )
+    assert offered in run.stdout, (run.stdout, run.stderr)
