@@ -3,10 +3,6 @@
 
 #include "query.h"
 
-/* Two for each VM of the largest fleet; each costs a stream, and some microseconds of every change. */
-#define WATCHERS_MAX 1024
-/* So that one peer does not take the room of all. */
-#define WATCHERS_PER_PEER 16
 /* What may be queued beyond the first item: some thousand changes, the noise of a whole fleet's start. */
 #define QUEUE_BYTES_MAX (1024 * 1024)
 /* What all of them may have queued, which takes twice that, as most messages are small: all of them slow
@@ -25,12 +21,14 @@ struct watcher {
         struct watchers *watchers;
         struct list list;
         struct rpc_call *call;
+        struct quota_charge charge;
         size_t allowance; /* bytes that may be queued */
 };
 
 static void remove_watcher(struct watcher *watcher) {
         list_remove(&watcher->list);
         watcher->watchers->n--;
+        quota_release(&watcher->charge);
         free(watcher);
 }
 
@@ -144,16 +142,6 @@ size_t watchers_count(const struct watchers *watchers) {
         return watchers->n;
 }
 
-static size_t count_of_peer(const struct watchers *watchers, const struct rpc_peer *peer) {
-        struct watcher *watcher;
-        size_t n = 0;
-
-        LIST_FOREACH(watcher, &watchers->list, list)
-                if (streq(rpc_call_peer(watcher->call)->name, peer->name))
-                        n++;
-        return n;
-}
-
 static int send_initial(struct watchers *watchers, struct rpc_call *call) {
         Admin__WatchItem item = ADMIN__WATCH_ITEM__INIT;
         Admin__QueryListResponse list;
@@ -172,26 +160,26 @@ static int send_initial(struct watchers *watchers, struct rpc_call *call) {
 }
 
 void watchers_add(struct watchers *watchers, struct rpc_call *call) {
+        struct quota_charge charge = {};
         struct watcher *watcher;
 
         if (watchers->closed) {
                 rpc_call_fail(call, RPC_UNAVAILABLE, "givc-admin is stopping");
                 return;
         }
-        if (watchers->n >= WATCHERS_MAX ||
-                        count_of_peer(watchers, rpc_call_peer(call)) >= WATCHERS_PER_PEER) {
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                                "too many watches: %d in all and %d of one peer are allowed", WATCHERS_MAX,
-                                WATCHERS_PER_PEER);
+        if (quota_charge(rpc_call_peer(call)->account, QUOTA_WATCHERS, 1, &charge) < 0) {
+                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too many watches of one peer, or of all");
                 return;
         }
         if (count_queued(watchers) > QUEUES_BYTES_MAX) {
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too much is queued for others who watch");
+                quota_release(&charge);
                 return;
         }
         watcher = malloc(sizeof(*watcher));
         if (!watcher || send_initial(watchers, call) < 0) {
                 free(watcher);
+                quota_release(&charge);
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
                                 "out of memory, or the registry does not fit into one message");
                 return;
@@ -200,6 +188,7 @@ void watchers_add(struct watchers *watchers, struct rpc_call *call) {
         *watcher = (struct watcher){
                 .watchers = watchers,
                 .call = call,
+                .charge = charge,
                 .allowance = rpc_call_queued(call) + QUEUE_BYTES_MAX,
         };
         list_append(&watchers->list, &watcher->list);

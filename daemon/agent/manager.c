@@ -263,6 +263,10 @@ static int make_server(struct manager *manager) {
         if (r < 0)
                 return r;
         rpc_server_set_tls(manager->server, manager->tls);
+        /* Everybody's calls come through it. */
+        r = rpc_server_trust(manager->server, manager->config.admin.name);
+        if (r < 0)
+                return r;
         r = rpc_server_add_service(manager->server, &unit_control_service, manager);
         if (r < 0)
                 return r;

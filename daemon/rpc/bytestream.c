@@ -13,6 +13,9 @@
 /* Data in flight that nobody acknowledges: a pulled cable, a machine that was killed. In milliseconds. */
 #define TCP_UNACKNOWLEDGED_MAX_MSEC 20000
 
+/* A handshake costs as much as a hundred calls: whoever has its own behind it does not wait for others'. */
+#define HANDSHAKE_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 1)
+
 /* How late a timeout may be, for the sake of waking up once for several. */
 #define TIMEOUT_ACCURACY_USEC (10 * USEC_PER_MSEC)
 
@@ -169,6 +172,13 @@ static void hang_up(struct bytestream *stream) {
                         return;
 }
 
+void bytestream_set_priority(struct bytestream *stream, int64_t priority) {
+        if (stream->io)
+                (void) sd_event_source_set_priority(stream->io, priority);
+        if (stream->deferred)
+                (void) sd_event_source_set_priority(stream->deferred, priority);
+}
+
 /* --- told to the owner --- */
 
 static void release(struct bytestream *stream) {
@@ -221,6 +231,7 @@ static bool tell_writable(struct bytestream *stream) {
 static void tell_ready(struct bytestream *stream) {
         stream->state = STREAM_OPEN;
         stream->timeout = sd_event_source_disable_unref(stream->timeout);
+        bytestream_set_priority(stream, SD_EVENT_PRIORITY_NORMAL);
         arm(stream);
         if (tell(stream, stream->ops->ready) && has_input(stream))
                 call_later(stream);
@@ -391,6 +402,7 @@ int bytestream_new_accepted(struct bytestream **ret, sd_event *event, int fd, st
         if (r < 0)
                 return r;
         arm(stream);
+        bytestream_set_priority(stream, HANDSHAKE_PRIORITY);
         if (!tls) /* ready() is told later, as everything */
                 call_later(stream);
         *ret = TAKE_PTR(stream);

@@ -75,6 +75,10 @@ size_t bytestream_pending(const struct bytestream *stream);
 /* Tells writable() once, later, when nothing is pending. */
 void bytestream_tell_empty(struct bytestream *stream);
 
+/* In the loop's order (sd_event_source_set_priority()) from now on. While shaking hands, a stream comes
+ * after those that stand. */
+void bytestream_set_priority(struct bytestream *stream, int64_t priority);
+
 /* The identity in the peer's certificate: NULL without TLS or before ready(). */
 const struct tls_identity *bytestream_peer_identity(const struct bytestream *stream);
 int bytestream_fd(const struct bytestream *stream);

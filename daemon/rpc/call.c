@@ -253,6 +253,8 @@ int rpc_call_send(struct rpc_call *call, const ProtobufCMessage *message) {
                 return 0;
         if (n > server_limits(call->connection->server)->message_bytes)
                 return -EMSGSIZE;
+        if (http2_charge(call->connection->http2, n) < 0)
+                return -ENOBUFS;
         chunk = message_pack_chunk(message, n);
         if (!chunk)
                 return -ENOMEM;
@@ -275,6 +277,8 @@ void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *message) {
         if (r == -EMSGSIZE)
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "The answer is larger than %zu bytes",
                                 server_limits(call->connection->server)->message_bytes);
+        else if (r == -ENOBUFS)
+                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "Read the answers to earlier calls first");
         else if (r < 0)
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "Out of memory");
         else
@@ -358,6 +362,8 @@ static void take_message(struct rpc_call *call, const uint8_t *bytes, size_t n) 
         if (decode(call, bytes, n, &call->message_arena, &message) && call->ops && call->ops->message)
                 call->ops->message(call, message, call->userdata);
         arena_clear(&call->message_arena);
+        if (!call->finished)
+                message_reader_drop(&call->reader);
 }
 
 static void fail_framing(struct rpc_call *call, int error) {

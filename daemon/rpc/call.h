@@ -48,7 +48,7 @@ int rpc_call_add_trailer(struct rpc_call *call, const char *key, const char *val
 
 /*
  * Queues an answer. Returns 0; 1 when more than the high mark (RPC_CALL_HIGH bytes) is queued now: stop until
- * writable(); -EMSGSIZE past the server's limit; -ENOMEM.
+ * writable(); -EMSGSIZE past the server's limit; -ENOBUFS past the peer's share of what may be queued; -ENOMEM.
  */
 int rpc_call_send(struct rpc_call *call, const ProtobufCMessage *message);
 #define RPC_CALL_HIGH (256 * 1024)

@@ -28,6 +28,10 @@ struct http2 {
         struct list streams;
         size_t n_streams;
         struct message_budget budget;
+        struct quota_account *account; /* NULL: not accounted */
+        struct quota_charge bytes_charge, streams_charge;
+        bool busy;              /* others go first */
+        size_t header_bytes;    /* of all streams */
         size_t out_bytes;       /* queued on all streams */
         size_t held_bytes;      /* in all streams' held buffers */
         size_t withheld_window; /* of the connection's, not given back while too much is held */

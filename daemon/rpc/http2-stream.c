@@ -70,6 +70,7 @@ static void unlink_stream(struct http2_stream *stream) {
         h->held_bytes -= buffer_length(&stream->held);
         h->out_bytes -= stream->out_bytes;
         h->budget.used -= stream->charged;
+        h->header_bytes -= stream->kept_header_bytes;
         (void) nghttp2_session_set_stream_user_data(h->session, stream->id, NULL);
         if (!h->closed)
                 return_connection_window(h, 0);
@@ -163,6 +164,14 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         stream = stream_new(h, frame->hd.stream_id);
         if (!stream)
                 return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        /* gRPC over HTTP/2, "Errors": the caller sees RESOURCE_EXHAUSTED. */
+        if (http2_charge(h, 0) < 0) {
+                http2_submitted(h,
+                                nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream->id,
+                                                NGHTTP2_ENHANCE_YOUR_CALM));
+                http2_stream_close(stream, NGHTTP2_ENHANCE_YOUR_CALM);
+                return 0;
+        }
         (void) nghttp2_session_set_stream_user_data(session, stream->id, stream);
         return 0;
 }
@@ -191,6 +200,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                         memcpy(grown, stream->headers, stream->n_headers * sizeof(*grown));
                 stream->headers = grown;
         }
+        stream->kept_header_bytes += n_name + n_value + 32;
+        stream->connection->header_bytes += n_name + n_value + 32;
         header.name = arena_memdup_text(&stream->arena, name, n_name);
         header.value = arena_memdup_text(&stream->arena, value, n_value);
         if (!header.name || !header.value)
@@ -233,6 +244,8 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags _unused_, int32
                 r = hold_data(stream, data + taken, n - taken);
                 http2_submitted(h, nghttp2_session_consume_stream(session, id, taken));
                 return_connection_window(h, n);
+                if (http2_charge(h, 0) < 0)
+                        http2_stream_reset(stream, NGHTTP2_ENHANCE_YOUR_CALM);
         }
         (void) stream_leave(stream);
         return r < 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;

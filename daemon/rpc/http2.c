@@ -11,6 +11,15 @@
 /* Fewer, larger frames for bulk; see DATA_FRAME_MAX. */
 #define FRAME_MAX (64 * 1024)
 
+/* What a stream takes besides its headers and messages: ours, nghttp2's, and the first block of its arena.
+ */
+#define STREAM_BYTES 2048
+
+/* One that has taken much of the loop's time gets less of it in one go, and after the others. */
+#define TURN_USEC     (1 * USEC_PER_MSEC)
+#define BUSY_BYTES    2048
+#define BUSY_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 2)
+
 /* Reads, and batches sent, in one wake-up before other connections get their turn. */
 #define READS_MAX   64
 #define BATCHES_MAX 4
@@ -38,6 +47,24 @@ struct http2 *http2_unref(struct http2 *h) {
         return NULL;
 }
 
+void http2_set_account(struct http2 *h, struct quota_account *account) {
+        quota_release(&h->bytes_charge);
+        quota_release(&h->streams_charge);
+        h->account = account;
+        (void) http2_charge(h, 0);
+}
+
+int http2_charge(struct http2 *h, size_t n) {
+        size_t bytes = n + h->budget.used + h->held_bytes + h->out_bytes + h->header_bytes +
+                        h->n_streams * STREAM_BYTES;
+        int r;
+
+        if (!h->account || h->closed)
+                return 0;
+        r = quota_charge(h->account, QUOTA_STREAMS, h->n_streams, &h->streams_charge);
+        return r < 0 ? r : quota_charge(h->account, QUOTA_BYTES, bytes, &h->bytes_charge);
+}
+
 /* Detaches from the loop; tells the streams. After it nothing happens any more. A stream's owner may get
  * here again. */
 static void shut(struct http2 *h) {
@@ -48,6 +75,8 @@ static void shut(struct http2 *h) {
         h->keepalive_source = sd_event_source_disable_unref(h->keepalive_source);
         while ((stream = LIST_FIRST(&h->streams, struct http2_stream, link)))
                 http2_stream_close(stream, HTTP2_STREAM_LOST);
+        quota_release(&h->bytes_charge);
+        quota_release(&h->streams_charge);
 }
 
 static void end(struct http2 *h, int error, const char *reason) {
@@ -368,14 +397,33 @@ static void on_ready(struct bytestream *bytes _unused_, void *userdata) {
         http2_unref(h);
 }
 
+static bool has_had_its_turn(const struct http2 *h) {
+        return h->account && now_usec(CLOCK_MONOTONIC) - h->received_usec >= TURN_USEC;
+}
+
+/* What the loop did for the peer since begin_usec; where it is much, the peer stands back. */
+static void count_time(struct http2 *h, uint64_t begin_usec) {
+        bool busy;
+
+        if (!h->account || h->closed)
+                return;
+        busy = quota_account_spend(h->account, now_usec(CLOCK_MONOTONIC) - begin_usec);
+        if (busy == h->busy)
+                return;
+        h->busy = busy;
+        bytestream_set_priority(h->bytes, busy ? BUSY_PRIORITY : SD_EVENT_PRIORITY_NORMAL);
+        (void) sd_event_source_set_priority(
+                        h->flush_source, busy ? BUSY_PRIORITY : SD_EVENT_PRIORITY_NORMAL);
+}
+
 static void receive(struct http2 *h) {
         uint8_t piece[GATHER_BYTES];
 
         h->received_usec = now_usec(CLOCK_MONOTONIC);
-        for (unsigned i = 0; i < READS_MAX && !h->closed; i++) {
+        for (unsigned i = 0; i < READS_MAX && !h->closed && !has_had_its_turn(h); i++) {
                 ssize_t n, taken;
 
-                n = bytestream_read(h->bytes, piece, sizeof(piece));
+                n = bytestream_read(h->bytes, piece, h->busy ? BUSY_BYTES : sizeof(piece));
                 if (n == -EAGAIN)
                         return;
                 if (n < 0) {
@@ -396,11 +444,14 @@ static void receive(struct http2 *h) {
 
 static void on_readable(struct bytestream *bytes _unused_, void *userdata) {
         struct http2 *h = http2_ref(userdata);
+        uint64_t begin_usec = now_usec(CLOCK_MONOTONIC);
 
         h->receiving = true;
         receive(h);
         h->receiving = false;
         http2_flush(h);
+        (void) http2_charge(h, 0);
+        count_time(h, begin_usec);
         http2_unref(h);
 }
 

@@ -11,6 +11,7 @@
 #include "bytestream.h"
 #include "list.h"
 #include "message.h"
+#include "quota.h"
 #include "ratelimit.h"
 
 #include <nghttp2/nghttp2.h>
@@ -40,7 +41,7 @@ struct http2_stream {
         struct arena arena;
         size_t charged;               /* of the connection's budget, by http2_stream_charge() */
         struct http2_header *headers; /* in the order received; trailers follow */
-        size_t n_headers, header_bytes;
+        size_t n_headers, header_bytes, kept_header_bytes;
         bool headers_overflow; /* more than HTTP2_HEADER_BYTES or HTTP2_HEADERS: the rest was dropped */
 
         /* incoming */
@@ -125,6 +126,11 @@ struct http2 *http2_free(struct http2 *h);
 
 struct bytestream *http2_bytestream(struct http2 *h);
 struct message_budget *http2_budget(struct http2 *h);
+/* From now on what the connection takes is charged to the account (which must outlive it). */
+void http2_set_account(struct http2 *h, struct quota_account *account);
+/* Charges what the connection holds, and n bytes that are about to be queued. 0 or -EDQUOT. */
+int http2_charge(struct http2 *h, size_t n);
+
 /* Bytes queued on all streams together. */
 size_t http2_out_bytes(const struct http2 *h);
 

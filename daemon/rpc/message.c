@@ -115,6 +115,11 @@ int message_reader_feed(struct message_reader *reader, const uint8_t *bytes, siz
         return 1;
 }
 
+void message_reader_drop(struct message_reader *reader) {
+        if (reader->complete)
+                reader_reset(reader);
+}
+
 bool message_reader_is_between(const struct message_reader *reader) {
         return reader->complete || reader->n_prefix == 0;
 }

@@ -41,6 +41,8 @@ void message_reader_clear(struct message_reader *reader);
  */
 int message_reader_feed(struct message_reader *reader, const uint8_t *bytes, size_t n, size_t *ret_taken,
                 const uint8_t **ret_message, size_t *ret_length);
+/* The message that was given out is done with: its memory goes now, not when the next one comes. */
+void message_reader_drop(struct message_reader *reader);
 /* Whether the bytes so far end where a message ends. */
 bool message_reader_is_between(const struct message_reader *reader);
 

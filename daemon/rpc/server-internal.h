@@ -22,6 +22,9 @@ struct server_connection {
         struct rpc_address address;
         struct rpc_peer peer;
         char *host;
+        struct quota_account *account; /* of the address; once there is an identity, of that */
+        struct quota_charge connection_charge, handshake_charge;
+        bool crowded;   /* authenticated, but its identity has too many */
         bool connected; /* authenticated: peer_connected() was told */
 };
 

@@ -47,6 +47,12 @@ void rpc_server_write_metrics(const struct rpc_server *server, struct openmetric
         openmetrics_gauge(metrics, "queued_bytes", "bytes", "Answers that wait for peers to read them.",
                         counters.queued_bytes);
 
+        openmetrics_family(metrics, OPENMETRICS_COUNTER, "limited", NULL,
+                        "What was refused to peers that took more than their share.");
+        for (size_t i = 0; i < _QUOTA_RESOURCE_MAX; i++)
+                openmetrics_uint(metrics, "_total", counters.limited[i], "resource", quota_resource_name(i),
+                                NULL);
+
         openmetrics_family(metrics, OPENMETRICS_COUNTER, "connections_refused", NULL,
                         "Connections that did not get past their handshake, by what was in the way.");
         for (size_t i = 0; i < ELEMENTSOF(refusal_names); i++)

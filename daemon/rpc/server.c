@@ -14,6 +14,13 @@
 /* Out of descriptors or memory: the listener pauses, as accept() would fail again at once. */
 #define PAUSE_USEC   (200 * USEC_PER_MSEC)
 #define SERVICES_MAX 32
+/* Calls of all peers, and of one; their memory is counted besides. Two watches for each VM of the largest
+ * fleet. */
+#define STREAMS_ALL  4096
+#define STREAMS_PEER 1024
+#define WATCHERS_ALL 1024
+/* So that one peer does not take the room of all. */
+#define WATCHERS_PEER 16
 
 static const struct rpc_server_limits default_limits = {
         .message_bytes = 4 * 1024 * 1024,
@@ -23,6 +30,11 @@ static const struct rpc_server_limits default_limits = {
         .connections = 512,
         /* One peer has one connection, and a few scripts; many times that is abuse. */
         .connections_per_host = 64,
+        /* Each takes some ten kilobytes and a millisecond, and is to be over soon. */
+        .handshakes = 128,
+        /* With what stands without peers, the daemon stays below 32 MiB; half of it is the largest request
+         * under way and the largest answer, and some. */
+        .bytes = 20 * 1024 * 1024,
         /* More wait at the client: what gRPC's clients do without being told. */
         .streams = 256,
         .handshake_usec = 10 * USEC_PER_SEC,
@@ -56,7 +68,9 @@ struct rpc_server {
         uint64_t last_peer_id;
         struct rpc_server_counters counters;
         struct call_stats *stats;
-        struct ratelimit refusals, failures;
+        struct quota *quota;
+        struct ratelimit pauses;
+        struct peer_limit failures;
         sd_event_source *drained_source;
         void (*drained)(struct rpc_server *server, void *userdata);
 };
@@ -71,6 +85,7 @@ static struct rpc_server *server_unref(struct rpc_server *server) {
                 return NULL;
         tls_context_unref(server->tls);
         call_stats_free(server->stats);
+        quota_unref(server->quota);
         sd_event_unref(server->event);
         free(server);
         return NULL;
@@ -109,6 +124,8 @@ void rpc_server_get_counters(const struct rpc_server *server, struct rpc_server_
         const struct server_connection *connection;
 
         *ret = server->counters;
+        for (size_t i = 0; i < _QUOTA_RESOURCE_MAX; i++)
+                ret->limited[i] = quota_refused(server->quota, i);
         LIST_FOREACH(connection, &server->connections, link)
                 ret->queued_bytes += connection->http2 ? http2_out_bytes(connection->http2) : 0;
 }
@@ -177,6 +194,9 @@ static struct server_connection *connection_free(struct server_connection *conne
         if (connection->connected && !server->freed && server->ops->peer_gone)
                 server->ops->peer_gone(server, &connection->peer, server->userdata);
         http2_free(connection->http2);
+        quota_release(&connection->connection_charge);
+        quota_release(&connection->handshake_charge);
+        quota_account_unref(connection->account);
         free(connection->host);
         free(connection);
         server_unref(server);
@@ -195,11 +215,38 @@ static void check_drained(struct rpc_server *server) {
                 (void) sd_event_source_set_enabled(server->drained_source, SD_EVENT_ONESHOT);
 }
 
+/* From the address's account to the identity's. 0 or a negative errno. */
+static int move_account(struct server_connection *connection, const struct tls_identity *identity) {
+        struct quota_account *account;
+        int r;
+
+        quota_release(&connection->handshake_charge);
+        if (identity && identity->name) {
+                r = quota_account_get(connection->server->quota, identity->name, true, &account);
+                if (r < 0)
+                        return r;
+                quota_release(&connection->connection_charge);
+                quota_account_unref(connection->account);
+                connection->account = account;
+                r = quota_charge(account, QUOTA_CONNECTIONS, 1, &connection->connection_charge);
+                if (r < 0)
+                        return r;
+        }
+        http2_set_account(connection->http2, connection->account);
+        return 0;
+}
+
 static void on_ready(struct http2 *http2, void *userdata) {
         struct server_connection *connection = userdata;
         struct rpc_server *server = server_ref(connection->server);
         const struct tls_identity *identity = bytestream_peer_identity(http2_bytestream(http2));
 
+        if (move_account(connection, identity) < 0) {
+                connection->crowded = true;
+                http2_terminate(http2, NGHTTP2_ENHANCE_YOUR_CALM, "too many connections of one peer");
+                server_unref(server);
+                return;
+        }
         connection->connected = true;
         server->counters.handshakes++;
         connection->peer = (struct rpc_peer){
@@ -209,6 +256,7 @@ static void on_ready(struct http2 *http2, void *userdata) {
                 .identity = identity,
                 .name = identity && identity->name ? identity->name : connection->host,
                 .since_usec = now_usec(CLOCK_REALTIME),
+                .account = connection->account,
         };
         if (server->ops->peer_connected)
                 server->ops->peer_connected(server, &connection->peer, server->userdata);
@@ -227,11 +275,12 @@ static void on_closed(struct http2 *http2 _unused_, int error, const char *reaso
         const char *name = connection->connected ? connection->peer.name : connection->host;
 
         if (!connection->connected)
-                server->counters.refused[server_refusal_of(error)]++;
+                server->counters.refused[connection->crowded ? RPC_REFUSAL_ROOM
+                                                             : server_refusal_of(error)]++;
         /* One who leaves is no event; one who never got in, or broke the protocol, is. */
         if (error == 0 || error == -ECONNRESET)
                 log_debug("Connection of %s ended: %s", name, reason);
-        else if (ratelimit_pass(&server->failures, NULL)) {
+        else if (peer_limit_pass(&server->failures, name, NULL)) {
                 const struct log_fields fields = { .peer = name };
 
                 log_event(connection->connected ? LOG_NOTICE : LOG_WARNING, &fields,
@@ -249,22 +298,49 @@ static const struct http2_ops http2_ops = {
         .closed = on_closed,
 };
 
-static size_t count_from(const struct rpc_server *server, const char *host) {
-        const struct server_connection *connection;
-        size_t n = 0;
+/* Whoever has most handshakes under way, and the last one of them. */
+static struct server_connection *find_surplus(const struct rpc_server *server, size_t *ret_n) {
+        struct server_connection *connection, *last = NULL;
 
+        *ret_n = 0;
         LIST_FOREACH(connection, &server->connections, link)
-                n += streq(connection->host, host);
-        return n;
+                if (connection->handshake_charge.account) {
+                        size_t n = quota_account_used(connection->account, QUOTA_HANDSHAKES);
+
+                        if (n < *ret_n)
+                                continue;
+                        *ret_n = n;
+                        last = connection;
+                }
+        return last;
 }
 
-/* NULL, or why there is no room for one more connection from that host. */
-static const char *lacks_room(const struct rpc_server *server, const char *host) {
-        if (server->counters.connections_now >= server->limits.connections)
-                return "too many connections";
-        if (count_from(server, host) >= server->limits.connections_per_host)
-                return "too many connections from there";
-        return NULL;
+/* When no handshake more would fit, one of who has most gives way to whoever has fewer. */
+static void make_room(struct rpc_server *server, const struct quota_account *newcomer) {
+        struct server_connection *surplus;
+        size_t n, own = quota_account_used(newcomer, QUOTA_HANDSHAKES);
+
+        if (quota_used(server->quota, QUOTA_HANDSHAKES) + 1 < server->limits.handshakes)
+                return;
+        surplus = find_surplus(server, &n);
+        if (!surplus || n <= own + 1)
+                return;
+        server->counters.refused[RPC_REFUSAL_ROOM]++;
+        connection_free(surplus);
+}
+
+/* Charges a new connection to its address. 0 or a negative errno. */
+static int open_account(struct server_connection *connection) {
+        struct rpc_server *server = connection->server;
+        int r;
+
+        r = quota_account_get(server->quota, connection->host, false, &connection->account);
+        if (r < 0)
+                return r;
+        make_room(server, connection->account);
+        r = quota_charge(connection->account, QUOTA_CONNECTIONS, 1, &connection->connection_charge);
+        return r < 0 ? r
+                     : quota_charge(connection->account, QUOTA_HANDSHAKES, 1, &connection->handshake_charge);
 }
 
 static void take_connection(struct rpc_server *server, int fd_taken, const struct rpc_address *address) {
@@ -281,24 +357,24 @@ static void take_connection(struct rpc_server *server, int fd_taken, const struc
         _cleanup_(closep) int fd = fd_taken;
         struct http2_config config = config_base;
         struct server_connection *connection;
-        const char *problem;
         int r;
 
-        problem = host ? lacks_room(server, host) : "out of memory";
-        connection = problem ? NULL : calloc(1, sizeof(*connection));
+        connection = host ? calloc(1, sizeof(*connection)) : NULL;
         if (!connection) {
                 server->counters.refused[RPC_REFUSAL_ROOM]++;
-                if (ratelimit_pass(&server->refusals, NULL))
-                        log_warning("Refused a connection from %s: %s", host ?: "?",
-                                        problem ?: "out of memory");
                 return;
         }
         connection->server = server;
         connection->address = *address;
         connection->host = TAKE_PTR(host);
         list_append(&server->connections, &connection->link);
-        server->counters.connections++;
         server->counters.connections_now++;
+        if (open_account(connection) < 0) {
+                server->counters.refused[RPC_REFUSAL_ROOM]++;
+                connection_free(connection);
+                return;
+        }
+        server->counters.connections++;
         config.userdata = connection;
         r = http2_new_server(&connection->http2, server->event, TAKE_FD(fd), server->tls, &config);
         if (r < 0) {
@@ -317,7 +393,7 @@ static int on_unpause(sd_event_source *source _unused_, uint64_t usec _unused_, 
 }
 
 static void listener_pause(struct listener *listener, int error) {
-        if (ratelimit_pass(&listener->server->refusals, NULL))
+        if (ratelimit_pass(&listener->server->pauses, NULL))
                 log_warning_errno(-error, "Cannot accept connections, trying again");
         /* Better to try at once, and hot, than never again. */
         if (sd_event_source_set_time_relative(listener->pause_source, PAUSE_USEC) < 0 ||
@@ -415,6 +491,19 @@ int rpc_server_listen(struct rpc_server *server, const struct rpc_address *addre
 
 /* ---- life ---- */
 
+static int make_quota(struct rpc_server *server) {
+        const struct rpc_server_limits *l = &server->limits;
+        const struct quota_limit limits[_QUOTA_RESOURCE_MAX] = {
+                [QUOTA_CONNECTIONS] = { l->connections, l->connections_per_host },
+                [QUOTA_HANDSHAKES] = { l->handshakes, l->handshakes / 2 },
+                [QUOTA_STREAMS] = { STREAMS_ALL, STREAMS_PEER },
+                [QUOTA_BYTES] = { l->bytes, l->bytes / 2 },
+                [QUOTA_WATCHERS] = { WATCHERS_ALL, WATCHERS_PEER },
+        };
+
+        return quota_new(&server->quota, limits);
+}
+
 int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_server_limits *limits,
                 const struct rpc_server_ops *ops, void *userdata) {
         static const struct rpc_server_ops no_ops = {};
@@ -431,8 +520,7 @@ int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_se
         server->event = sd_event_ref(event);
         server->ops = ops ?: &no_ops;
         server->userdata = userdata;
-        server->refusals = (struct ratelimit){ .interval_usec = 10 * USEC_PER_SEC, .burst = 5 };
-        server->failures = (struct ratelimit){ .interval_usec = 10 * USEC_PER_SEC, .burst = 20 };
+        server->pauses = (struct ratelimit){ .interval_usec = 10 * USEC_PER_SEC, .burst = 5 };
         list_init(&server->listeners);
         list_init(&server->connections);
         if (!limits)
@@ -442,13 +530,23 @@ int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_se
                 .connection_bytes = limits->connection_bytes ?: d->connection_bytes,
                 .connections = limits->connections ?: d->connections,
                 .connections_per_host = limits->connections_per_host ?: d->connections_per_host,
+                .handshakes = limits->handshakes ?: d->handshakes,
+                .bytes = limits->bytes ?: d->bytes,
                 .streams = limits->streams ?: d->streams,
                 .handshake_usec = limits->handshake_usec ?: d->handshake_usec,
                 .keepalive_usec = limits->keepalive_usec ?: d->keepalive_usec,
                 .keepalive_timeout_usec = limits->keepalive_timeout_usec ?: d->keepalive_timeout_usec,
         };
+        if (make_quota(server) < 0) {
+                server_unref(server);
+                return -ENOMEM;
+        }
         *ret = server;
         return 0;
+}
+
+int rpc_server_trust(struct rpc_server *server, const char *name) {
+        return quota_trust(server->quota, name);
 }
 
 struct rpc_server *rpc_server_free(struct rpc_server *server) {

@@ -5,6 +5,7 @@
 
 #include "address.h"
 #include "openmetrics.h"
+#include "quota.h"
 #include "tls.h"
 
 #include <protobuf-c/protobuf-c.h>
@@ -22,6 +23,7 @@ struct rpc_peer {
         const char *name;                    /* identity->name, else host: for the log; never NULL */
         uint64_t since_usec;                 /* CLOCK_REALTIME of the handshake's end */
         uint64_t calls;                      /* that it has begun on this connection */
+        struct quota_account *account;       /* what it takes is charged to it */
 };
 
 /* One method of a service. Exactly one of handle and open is set: open where the request is a stream. */
@@ -57,7 +59,9 @@ struct rpc_server_limits {
         size_t message_bytes;        /* largest message, either way: 4 MiB, gRPC's own default */
         size_t connection_bytes;     /* requests being received on one connection, together */
         size_t connections;          /* at once */
-        size_t connections_per_host; /* at once from one address or, on vsock, one CID */
+        size_t connections_per_host; /* at once of one identity or, before it has shown one, from one address or CID */
+        size_t handshakes;           /* at once; of one address: half of what the others leave */
+        size_t bytes;                /* of headers, requests and answers, of all peers; of one: half of that */
         size_t streams;              /* at once on one connection: SETTINGS_MAX_CONCURRENT_STREAMS */
         uint64_t handshake_usec;
         uint64_t keepalive_usec;         /* PING after this long without a byte */
@@ -90,6 +94,9 @@ void rpc_server_drain(struct rpc_server *server, void (*drained)(struct rpc_serv
 /* Closes a connection (by id) after its calls have heard gone(). -ENOENT: there is none. */
 int rpc_server_disconnect(struct rpc_server *server, uint64_t peer_id);
 
+/* The one peer, by identity, that may take nearly all: who passes everybody's calls on. 0 or -ENOMEM. */
+int rpc_server_trust(struct rpc_server *server, const char *name);
+
 /* The services added, for reflection and health: from 0; NULL past the last. */
 const struct rpc_service *rpc_server_service(const struct rpc_server *server, size_t i);
 
@@ -109,6 +116,7 @@ struct rpc_server_counters {
         uint64_t refused[_RPC_REFUSAL_MAX];
         size_t connections_now, calls_now;
         size_t queued_bytes; /* answers not yet sent */
+        uint64_t limited[_QUOTA_RESOURCE_MAX]; /* what was refused to peers that took more than their share */
 };
 void rpc_server_get_counters(const struct rpc_server *server, struct rpc_server_counters *ret);
 /* All of them, and calls by method, status and duration. */

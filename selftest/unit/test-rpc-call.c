@@ -443,7 +443,7 @@ Test(call, one_that_does_not_read_does_not_stop_the_others) {
                 client_run(&clients[i], &pair);
                 cr_assert_geq(client_send_bytes(clients[i].call, 1), 0);
                 PAIR_UNTIL(&pair, clients[i].messages == 1);
-                cr_assert_geq(client_send_bytes(clients[i].call, 900000), 0);
+                cr_assert_geq(client_send_bytes(clients[i].call, 750000), 0);
         }
         pair_settle(&pair);
         client_check(&other, &pair, NULL);

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "quota.h"
+
+#include "list.h"
+#include "log.h"
+#include "message-ids.h"
+#include "text.h"
+
+/* Of the loop's time, one peer may take this much per period and still be served in its turn. */
+#define SPEND_PERIOD_USEC (100 * USEC_PER_MSEC)
+#define SPEND_USEC        (20 * USEC_PER_MSEC)
+
+struct quota {
+        unsigned n_refs; /* the owner's, and one for each account */
+        struct quota_limit limits[_QUOTA_RESOURCE_MAX];
+        size_t used[_QUOTA_RESOURCE_MAX];
+        uint64_t refused[_QUOTA_RESOURCE_MAX];
+        /* Not in the account: who leaves and comes again is no other. */
+        struct peer_limit messages[_QUOTA_RESOURCE_MAX];
+        struct list accounts;
+        char *trusted;
+};
+
+struct quota_account {
+        unsigned n_refs;
+        struct quota *quota;
+        struct list link;
+        char *name;
+        bool identified, trusted;
+        size_t used[_QUOTA_RESOURCE_MAX];
+        uint64_t period_usec, spent_usec; /* CLOCK_MONOTONIC of the period's begin; spent in it */
+        bool busy;
+};
+
+static const char *const resource_names[] = {
+        [QUOTA_CONNECTIONS] = "connections",
+        [QUOTA_HANDSHAKES] = "handshakes",
+        [QUOTA_STREAMS] = "calls",
+        [QUOTA_BYTES] = "bytes",
+        [QUOTA_WATCHERS] = "watchers",
+};
+
+int quota_new(struct quota **ret, const struct quota_limit limits[static _QUOTA_RESOURCE_MAX]) {
+        struct quota *quota = calloc(1, sizeof(*quota));
+
+        if (!quota)
+                return -ENOMEM;
+        quota->n_refs = 1;
+        memcpy(quota->limits, limits, sizeof(quota->limits));
+        list_init(&quota->accounts);
+        *ret = quota;
+        return 0;
+}
+
+struct quota *quota_unref(struct quota *quota) {
+        if (!quota || --quota->n_refs > 0)
+                return NULL;
+        free(quota->trusted);
+        free(quota);
+        return NULL;
+}
+
+int quota_trust(struct quota *quota, const char *name) {
+        char *copy = name ? strdup(name) : NULL;
+
+        if (name && !copy)
+                return -ENOMEM;
+        free(quota->trusted);
+        quota->trusted = copy;
+        return 0;
+}
+
+int quota_account_get(struct quota *quota, const char *name, bool identified, struct quota_account **ret) {
+        struct quota_account *account;
+
+        LIST_FOREACH(account, &quota->accounts, link)
+                if (account->identified == identified && streq(account->name, name)) {
+                        account->n_refs++;
+                        *ret = account;
+                        return 0;
+                }
+        account = calloc(1, sizeof(*account));
+        if (!account)
+                return -ENOMEM;
+        *account = (struct quota_account){
+                .n_refs = 1,
+                .quota = quota,
+                .name = strdup(name),
+                .identified = identified,
+                .trusted = identified && quota->trusted && streq(name, quota->trusted),
+        };
+        if (!account->name) {
+                free(account);
+                return -ENOMEM;
+        }
+        quota->n_refs++;
+        list_append(&quota->accounts, &account->link);
+        *ret = account;
+        return 0;
+}
+
+struct quota_account *quota_account_unref(struct quota_account *account) {
+        if (!account || --account->n_refs > 0)
+                return NULL;
+        list_remove(&account->link);
+        quota_unref(account->quota);
+        free(account->name);
+        free(account);
+        return NULL;
+}
+
+/* What the account may have, all in all, of what the others leave. */
+static size_t share(const struct quota_account *account, enum quota_resource resource) {
+        const struct quota *quota = account->quota;
+        const struct quota_limit *limit = &quota->limits[resource];
+        size_t others = quota->used[resource] - account->used[resource];
+        size_t left = limit->all - MIN(others, limit->all);
+
+        return account->trusted ? left - left / 8 : MIN(limit->each, (left + 1) / 2);
+}
+
+static void tell(struct quota_account *account, enum quota_resource resource, size_t n, size_t most) {
+        const struct log_fields fields = { .message_id = GIVC_MESSAGE_LIMIT, .peer = account->name };
+        struct quota *quota = account->quota;
+        unsigned suppressed;
+
+        quota->refused[resource]++;
+        if (!peer_limit_pass(&quota->messages[resource], account->name, &suppressed))
+                return;
+        if (suppressed > 0)
+                log_event(LOG_WARNING, &fields, "%s was refused more %s %u times that were not logged.",
+                                account->name, resource_names[resource], suppressed);
+        log_event(LOG_WARNING, &fields,
+                        "%s takes too much: it has %zu %s, may have %zu while others have %zu, and asked "
+                        "for "
+                        "%zu more",
+                        account->name, account->used[resource], resource_names[resource], most,
+                        quota->used[resource] - account->used[resource], n);
+}
+
+int quota_charge(struct quota_account *account, enum quota_resource resource, size_t n,
+                struct quota_charge *charge) {
+        if (n > charge->n) {
+                size_t more = n - charge->n, most = share(account, resource);
+
+                if (more > most - MIN(account->used[resource], most)) {
+                        tell(account, resource, more, most);
+                        return -EDQUOT;
+                }
+        }
+        if (!charge->account) {
+                account->n_refs++;
+                charge->account = account;
+                charge->resource = resource;
+        }
+        account->used[resource] += n - charge->n; /* wraps round where it is less */
+        account->quota->used[resource] += n - charge->n;
+        charge->n = n;
+        return 0;
+}
+
+void quota_release(struct quota_charge *charge) {
+        if (!charge->account)
+                return;
+        (void) quota_charge(charge->account, charge->resource, 0, charge);
+        quota_account_unref(charge->account);
+        *charge = (struct quota_charge){};
+}
+
+size_t quota_used(const struct quota *quota, enum quota_resource resource) {
+        return quota->used[resource];
+}
+
+size_t quota_account_used(const struct quota_account *account, enum quota_resource resource) {
+        return account->used[resource];
+}
+
+uint64_t quota_refused(const struct quota *quota, enum quota_resource resource) {
+        return quota->refused[resource];
+}
+
+const char *quota_resource_name(enum quota_resource resource) {
+        return resource_names[resource];
+}
+
+bool quota_account_spend(struct quota_account *account, uint64_t usec) {
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
+
+        if (now - account->period_usec >= SPEND_PERIOD_USEC) {
+                account->busy = account->spent_usec > SPEND_USEC &&
+                                now - account->period_usec < 2 * SPEND_PERIOD_USEC;
+                account->period_usec = now;
+                account->spent_usec = 0;
+        }
+        account->spent_usec += usec;
+        account->busy = account->busy || account->spent_usec > SPEND_USEC;
+        return account->busy && !account->trusted;
+}

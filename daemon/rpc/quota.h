@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * What peers take of a server, charged to an account each: its identity's, or its address's as long as it
+ * has none. Of every resource there is so much for all; one peer gets at most half of what the others leave,
+ * and never more than is good for one, so that whoever comes next finds room.
+ */
+
+#include "peer-limit.h"
+
+enum quota_resource {
+        QUOTA_CONNECTIONS, /* those in their handshake included */
+        QUOTA_HANDSHAKES,
+        QUOTA_STREAMS, /* calls under way, or answered and not yet read */
+        QUOTA_BYTES,   /* of headers, requests, and answers that wait to be read */
+        QUOTA_WATCHERS,
+        _QUOTA_RESOURCE_MAX,
+};
+
+struct quota_limit {
+        size_t all, each;
+};
+
+struct quota;
+struct quota_account;
+
+/* What an account was charged; all zero: nothing. */
+struct quota_charge {
+        struct quota_account *account;
+        enum quota_resource resource;
+        size_t n;
+};
+
+int quota_new(struct quota **ret, const struct quota_limit limits[static _QUOTA_RESOURCE_MAX]);
+/* Accounts that are still referred to last on. */
+struct quota *quota_unref(struct quota *quota);
+
+/*
+ * The peer of this name may take seven eighths of what the others leave, and is never put behind them: for
+ * one through whom everybody's calls come. Accounts made before are not changed. Copied; NULL: none.
+ * -ENOMEM.
+ */
+int quota_trust(struct quota *quota, const char *name);
+
+/* A reference to the account of that name; names of identities and of addresses are apart. 0 or -ENOMEM. */
+int quota_account_get(struct quota *quota, const char *name, bool identified, struct quota_account **ret);
+struct quota_account *quota_account_unref(struct quota_account *account);
+
+/*
+ * Makes *charge, which is all zero or was charged to this account, n units. 0, or -EDQUOT, when that is told
+ * in the journal and *charge is as before. Less is always granted.
+ */
+int quota_charge(struct quota_account *account, enum quota_resource resource, size_t n,
+                struct quota_charge *charge);
+void quota_release(struct quota_charge *charge);
+
+size_t quota_used(const struct quota *quota, enum quota_resource resource);
+size_t quota_account_used(const struct quota_account *account, enum quota_resource resource);
+/* How often a charge was refused, since start. */
+uint64_t quota_refused(const struct quota *quota, enum quota_resource resource);
+const char *quota_resource_name(enum quota_resource resource);
+
+/*
+ * Counts time of the loop that was spent on the peer. True: it has taken more than its part lately, and
+ * others go first.
+ */
+bool quota_account_spend(struct quota_account *account, uint64_t usec);
