@@ -176,10 +176,28 @@ static int append_value(sd_bus_message *m, const char *name, const json_t *value
         return append_flag(m, name, json_is_true(value));
 }
 
-/* What the section has without the caller's saying so; where the caller says something else, that goes. */
-static int append_own(sd_bus_message *m, const struct wifi_profile *profile, const char *section) {
-        const char *key_mgmt = profile->key_mgmt;
-        int r = 0;
+static bool is_eap(const struct wifi_profile *profile) {
+        return profile->key_mgmt && startswith(profile->key_mgmt, "wpa-eap");
+}
+
+/* What the password is called in the section; NULL: it is not there, or the caller has said it in Settings.
+ */
+static const char *password_name(const struct wifi_profile *profile, const char *section) {
+        const char *name = NULL;
+
+        if (*profile->password == '\0' || !profile->key_mgmt)
+                return NULL;
+        if (streq(section, EAP) && is_eap(profile))
+                name = "password";
+        if (streq(section, SECURITY) && !is_eap(profile))
+                name = streq(profile->key_mgmt, "none") ? "wep-key0" : "psk";
+        return name && !get_more(profile, section, name) ? name : NULL;
+}
+
+/* What a section of a new profile has without the caller's saying so; where the caller says something else,
+ * that goes. */
+static int append_basics(sd_bus_message *m, const struct wifi_profile *profile, const char *section) {
+        int r;
 
         if (streq(section, CONNECTION)) {
                 r = append_text(m, "id", profile->name);
@@ -189,52 +207,100 @@ static int append_own(sd_bus_message *m, const struct wifi_profile *profile, con
                 r = append_bytes(m, "ssid", profile->ssid, profile->n_ssid);
                 if (r >= 0)
                         r = append_text(m, "mode", "infrastructure");
-                return r < 0 || !key_mgmt ? r : append_text(m, "security", SECURITY);
+                return r < 0 || !profile->key_mgmt ? r : append_text(m, "security", SECURITY);
         }
-        if (streq(section, EAP))
-                return *profile->password && !get_more(profile, EAP, "password")
-                                ? append_text(m, "password", profile->password)
-                                : 0;
-        if (!get_more(profile, SECURITY, "key-mgmt"))
-                r = append_text(m, "key-mgmt", key_mgmt);
-        if (r < 0 || *profile->password == '\0' || startswith(key_mgmt, "wpa-eap"))
-                return r;
-        if (streq(key_mgmt, "none"))
-                return get_more(profile, SECURITY, "wep-key0")
-                                ? 0
-                                : append_text(m, "wep-key0", profile->password);
-        return get_more(profile, SECURITY, "psk") ? 0 : append_text(m, "psk", profile->password);
+        if (streq(section, SECURITY) && !get_more(profile, SECURITY, "key-mgmt"))
+                return append_text(m, "key-mgmt", profile->key_mgmt);
+        return 0;
 }
 
-static bool has_section(const struct wifi_profile *profile, const char *section) {
-        bool eap = profile->key_mgmt && startswith(profile->key_mgmt, "wpa-eap");
+/* The password, and what the caller adds. */
+static int append_given(sd_bus_message *m, const struct wifi_profile *profile, const char *section) {
+        const json_t *more = json_object_get(profile->more, section);
+        const char *password = password_name(profile, section), *name;
+        json_t *value;
+        int r = 0;
 
+        if (password)
+                r = append_text(m, password, profile->password);
+        json_object_foreach((json_t *) more, name, value) if (r >= 0) r = append_value(m, name, value);
+        return r;
+}
+
+static int open_section(sd_bus_message *m, const char *section) {
+        int r = sd_bus_message_open_container(m, 'e', "sa{sv}");
+
+        if (r >= 0)
+                r = sd_bus_message_append_basic(m, 's', section);
+        return r < 0 ? r : sd_bus_message_open_container(m, 'a', "{sv}");
+}
+
+static int close_section(sd_bus_message *m) {
+        int r = sd_bus_message_close_container(m);
+
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+/* ---- a new profile ---- */
+
+static bool has_section(const struct wifi_profile *profile, const char *section) {
         if (streq(section, EAP))
-                return eap;
+                return is_eap(profile);
         return !streq(section, SECURITY) || profile->key_mgmt;
 }
 
 static int append_section(sd_bus_message *m, const struct wifi_profile *profile, const char *section) {
-        const json_t *more = json_object_get(profile->more, section);
-        const char *name;
-        json_t *value;
+        int r = open_section(m, section);
+
+        if (r >= 0)
+                r = append_basics(m, profile, section);
+        if (r >= 0)
+                r = append_given(m, profile, section);
+        return r < 0 ? r : close_section(m);
+}
+
+/* ---- a saved one: it keeps all that is not given anew ---- */
+
+static int copy_value(sd_bus_message *m, sd_bus_message *old, const struct wifi_profile *profile,
+                const char *section) {
+        const char *name, *password = password_name(profile, section);
         int r;
 
-        r = sd_bus_message_open_container(m, 'e', "sa{sv}");
+        r = sd_bus_message_read_basic(old, 's', &name);
+        if (r < 0)
+                return r;
+        if (get_more(profile, section, name) || (password && streq(name, password)))
+                return sd_bus_message_skip(old, "v");
+        r = sd_bus_message_open_container(m, 'e', "sv");
         if (r >= 0)
-                r = sd_bus_message_append_basic(m, 's', section);
+                r = sd_bus_message_append_basic(m, 's', name);
         if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "{sv}");
-        if (r >= 0)
-                r = append_own(m, profile, section);
-        json_object_foreach((json_t *) more, name, value) if (r >= 0) r = append_value(m, name, value);
-        if (r >= 0)
-                r = sd_bus_message_close_container(m);
+                r = sd_bus_message_copy(m, old, false);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-/* Sections of the old profile that are none of ours; and its identity, which is in one of ours. */
-static int copy_others(sd_bus_message *m, sd_bus_message *old) {
+static int copy_section(sd_bus_message *m, sd_bus_message *old, const struct wifi_profile *profile,
+                const char *section) {
+        int r;
+
+        r = open_section(m, section);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(old, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(old, 'e', "sv")) > 0) {
+                r = copy_value(m, old, profile, section);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(old);
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(old);
+        if (r >= 0)
+                r = append_given(m, profile, section);
+        return r < 0 ? r : close_section(m);
+}
+
+/* Which of our sections it has is told by found. */
+static int copy_profile(sd_bus_message *m, sd_bus_message *old, const struct wifi_profile *profile,
+                bool found[ELEMENTSOF(sections)]) {
         const char *section;
         int r;
 
@@ -243,17 +309,10 @@ static int copy_others(sd_bus_message *m, sd_bus_message *old) {
                 r = sd_bus_message_enter_container(old, 'a', "{sa{sv}}");
         while (r >= 0 && (r = sd_bus_message_enter_container(old, 'e', "sa{sv}")) > 0) {
                 r = sd_bus_message_read_basic(old, 's', &section);
-                if (r >= 0 && is_one_of(section, sections + 1, ELEMENTSOF(sections) - 1))
-                        r = sd_bus_message_skip(old, "a{sv}");
-                else if (r >= 0) {
-                        r = sd_bus_message_open_container(m, 'e', "sa{sv}");
-                        if (r >= 0)
-                                r = sd_bus_message_append_basic(m, 's', section);
-                        if (r >= 0)
-                                r = sd_bus_message_copy(m, old, false);
-                        if (r >= 0)
-                                r = sd_bus_message_close_container(m);
-                }
+                for (size_t i = 0; r >= 0 && i < ELEMENTSOF(sections); i++)
+                        found[i] = found[i] || streq(section, sections[i]);
+                if (r >= 0)
+                        r = copy_section(m, old, profile, section);
                 if (r >= 0)
                         r = sd_bus_message_exit_container(old);
         }
@@ -261,12 +320,13 @@ static int copy_others(sd_bus_message *m, sd_bus_message *old) {
 }
 
 int wifi_profile_append(sd_bus_message *m, const struct wifi_profile *profile, sd_bus_message *old) {
+        bool found[ELEMENTSOF(sections)] = {};
         int r = sd_bus_message_open_container(m, 'a', "{sa{sv}}");
 
         if (r >= 0 && old)
-                r = copy_others(m, old);
-        for (size_t i = old ? 1 : 0; r >= 0 && i < ELEMENTSOF(sections); i++)
-                if (has_section(profile, sections[i]))
+                r = copy_profile(m, old, profile, found);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(sections); i++)
+                if (!found[i] && has_section(profile, sections[i]))
                         r = append_section(m, profile, sections[i]);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }

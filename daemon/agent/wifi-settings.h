@@ -25,8 +25,10 @@ int wifi_settings_parse(const char *text, json_t **ret, const char **ret_problem
 /* Whether that is enough to join a network; else *ret_problem says what is missing. */
 bool wifi_profile_is_complete(const struct wifi_profile *profile, const char **ret_problem);
 
-/* Appends a{sa{sv}}. old, if not NULL, is an answer to GetSettings(): its sections that are not ours stay. 0
- * or a negative errno. */
+/*
+ * Appends a{sa{sv}}: a new profile or, where old is an answer to GetSettings(), that one with the password
+ * and what is added in place of what it had there. 0 or a negative errno.
+ */
 int wifi_profile_append(sd_bus_message *m, const struct wifi_profile *profile, sd_bus_message *old);
 
 /* Whether an answer to GetSettings() is of a network of that name: 1, 0, or a negative errno. */

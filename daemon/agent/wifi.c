@@ -238,6 +238,20 @@ static int compare_strength(const void *a, const void *b) {
         return ((*p)->signal < (*q)->signal) - ((*p)->signal > (*q)->signal);
 }
 
+/* For whoever asks next: this answer does not wait for it, and NetworkManager knows best when the last one
+ * was. */
+static void look_around(struct wifi_operation *operation) {
+        for (size_t i = 0; i < operation->networks.n_devices; i++) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+                if (wifi_operation_message(operation, &m, operation->networks.devices[i].path,
+                                    NM_NAME ".Device.Wireless", "RequestScan") >= 0 &&
+                                sd_bus_message_append(m, "a{sv}", 0) >= 0 &&
+                                sd_bus_message_set_expect_reply(m, false) >= 0)
+                        (void) sd_bus_send(NULL, m, NULL);
+        }
+}
+
 static void list(struct wifi_operation *operation) {
         const Wifimanager__WifiNetworkRequest *request =
                         (const Wifimanager__WifiNetworkRequest *) operation->request;
@@ -264,6 +278,7 @@ static void list(struct wifi_operation *operation) {
                 if (isempty(request->networkname) || streq(point->ssid, request->networkname))
                         response.networks[response.n_networks++] = point;
         }
+        look_around(operation);
         qsort(response.networks, response.n_networks, sizeof(*response.networks), compare_strength);
         rpc_call_reply(wifi_operation_leave(operation), &response.base);
 }

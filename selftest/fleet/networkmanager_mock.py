@@ -21,6 +21,7 @@ NETWORKS = {
     'new': ('Neues Café'.encode(), 70, 1, 0, SAE | CCMP),
     'both': (b'Both', 30, 1, PSK, PSK | SAE | CCMP),
     'work': (b'Work', 50, 1, 0, EAP | CCMP),
+    'lab': (b'Lab', 45, 1, 0, EAP | CCMP),
     'open': (b'Open', 40, 0, 0, 0),
     'old': (b'Old', 20, 1, 0, 0),
     'odd': (b'odd\xff\n', 10, 0, 0, 0),
@@ -89,6 +90,21 @@ def disconnect(self):
     put(DEVICE, stock.WIRELESS_DEVICE_IFACE, ActiveAccessPoint=dbus.ObjectPath('/'))
 
 
+def save(mock, name, ssid, settings):
+    """A profile that is there already."""
+    stock.AddWiFiConnection(mock, DEVICE, name, ssid, '')
+    saved = dbusmock.get_object(f'{stock.SETTINGS_OBJ}/{name}')
+    saved.settings.update(settings)
+    saved.settings['802-11-wireless']['hidden'] = True
+    update = saved.ConnectionUpdate
+
+    def noted(self, new):
+        note('update', new)
+        update(self, new)
+
+    saved.ConnectionUpdate = noted
+
+
 def load(mock, parameters):
     stock.load(mock, parameters)
     manager = dbusmock.get_object(stock.MANAGER_OBJ)
@@ -105,13 +121,6 @@ def load(mock, parameters):
         stock.AddAccessPoint(mock, DEVICE, name, name, '00:11:22:33:44:55', 2, 2412, 54, strength, PSK)
         put(POINTS + name, stock.ACCESS_POINT_IFACE, Ssid=dbus.ByteArray(ssid), Flags=dbus.UInt32(flags), WpaFlags=dbus.UInt32(wpa),
             RsnFlags=dbus.UInt32(rsn))
-    stock.AddWiFiConnection(mock, DEVICE, 'saved', 'Home', '')
-    saved = dbusmock.get_object(stock.SETTINGS_OBJ + '/saved')
-    saved.settings['ipv4'] = {'method': 'auto'}
-    update = saved.ConnectionUpdate
-
-    def noted(self, settings):
-        note('update', settings)
-        update(self, settings)
-
-    saved.ConnectionUpdate = noted
+    save(mock, 'saved', 'Home', {'ipv4': {'method': 'auto'}, '802-11-wireless-security': {'key-mgmt': 'sae', 'pmf': dbus.Int32(3)}})
+    save(mock, 'office', 'Work', {'802-11-wireless-security': {'key-mgmt': 'wpa-eap'}, '802-1x': {
+        'eap': dbus.Array(['ttls'], signature='s'), 'identity': 'kim', 'password': 'old'}})

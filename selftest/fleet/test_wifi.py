@@ -95,7 +95,7 @@ def wifi(fleet, wire):
 
 def test_networks_are_listed_once_each_the_strongest_first(wifi):
     assert [(point.SSID, point.Signal, point.Security) for point in wifi.list()] == [
-        ('Home', 80, 'WPA2'), ('Neues Café', 70, 'WPA3'), ('Work', 50, 'WPA2 802.1X'), ('Open', 40, ''),
+        ('Home', 80, 'WPA2'), ('Neues Café', 70, 'WPA3'), ('Work', 50, 'WPA2 802.1X'), ('Lab', 45, 'WPA2 802.1X'), ('Open', 40, ''),
         ('Both', 30, 'WPA WPA2 WPA3'), ('Old', 20, 'WEP'), ('odd\\xff\\x0a', 10, ''), ('Far', 5, '')]
     assert [point.SSID for point in wifi.list('Work')] == ['Work']
     assert not wifi.list('Nowhere')
@@ -111,11 +111,19 @@ def test_a_saved_network_is_joined_by_its_profile(wifi):
 
 
 def test_a_new_password_is_put_into_the_saved_profile(wifi):
-    wifi.connect('Home', 'a better password')
+    """Which keeps all the rest."""
+    wifi.connect('Home', 'a better password', {'connection': {'autoconnect': False}})
     update, activate = wifi.seen()
-    assert update['update']['802-11-wireless-security'] == {'key-mgmt': 'wpa-psk', 'psk': 'a better password'}
-    assert update['update']['ipv4'] == {'method': 'auto'} and update['update']['connection']['id'] == 'Home'
+    assert update['update']['802-11-wireless-security'] == {'key-mgmt': 'sae', 'pmf': 3, 'psk': 'a better password'}
+    assert update['update']['802-11-wireless']['hidden'] is True
+    assert update['update']['ipv4'] == {'method': 'auto'}
+    assert (update['update']['connection']['id'], update['update']['connection']['autoconnect']) == ('Home', False)
     assert 'activate' in activate
+
+
+def test_a_new_password_of_8021x_leaves_who_one_is(wifi):
+    wifi.connect('Work', 'new', {'802-1x': {'identity': 'kim2'}})
+    assert wifi.seen()[0]['update']['802-1x'] == {'eap': ['ttls'], 'identity': 'kim2', 'password': 'new'}
 
 
 @pytest.mark.parametrize('ssid, security', [
@@ -135,11 +143,11 @@ def test_a_new_network_is_joined_as_it_asks(wifi, ssid, security):
 def test_8021x_takes_its_settings(wifi):
     settings = {'802-1x': {'eap': ['peap'], 'identity': 'kim', 'phase2-auth': 'mschapv2', 'ca-cert': 'file:///etc/ca.pem',
                            'password-flags': 0, 'auth-timeout': 30, 'system-ca-certs': True}}
-    wifi.connect('Work', 'secret', settings)
+    wifi.connect('Lab', 'secret', settings)
     profile = wifi.seen()[0]['add']
     assert profile['802-11-wireless-security'] == {'key-mgmt': 'wpa-eap'}
     assert profile['802-1x'] == {**settings['802-1x'], 'password': 'secret', 'ca-cert': 'file:///etc/ca.pem\0'}
-    assert wifi.connect('Work') == 'Connected to Work successfully'  # it is saved by now
+    assert wifi.connect('Lab') == 'Connected to Lab successfully'  # it is saved by now
 
 
 def test_what_does_not_work_is_said_as_networkmanager_names_it(wifi):
@@ -150,7 +158,7 @@ def test_what_does_not_work_is_said_as_networkmanager_names_it(wifi):
         '802-11-wireless-security.psk: property is invalid')
     # The profile that did not work is gone: a password is asked for again.
     assert wifi.error(wifi.connect, 'Neues Café') == (StatusCode.INVALID_ARGUMENT, 'cannot connect: a Password is needed')
-    assert wifi.error(wifi.connect, 'Work', 'secret')[1].endswith('Settings must have a section 802-1x, with eap and what that needs')
+    assert wifi.error(wifi.connect, 'Lab', 'secret')[1].endswith('Settings must have a section 802-1x, with eap and what that needs')
     assert wifi.error(wifi.connect, 'Nowhere') == (StatusCode.NOT_FOUND, 'cannot connect: no network of that name is in sight')
     assert wifi.error(wifi.connect, 'x' * 33)[0] == StatusCode.INVALID_ARGUMENT
     assert wifi.error(wifi.connect, '')[0] == StatusCode.INVALID_ARGUMENT
