@@ -189,18 +189,20 @@ void deliveries_begin(struct deliveries *deliveries, const char *vm, enum settin
                 begin(deliveries, vm, NULL, setting);
 }
 
+void deliveries_begin_policy(struct deliveries *deliveries, const char *vm, const struct policy *policy) {
+        struct delivery *delivery = find(deliveries, vm, policy, 0);
+
+        if (delivery)
+                delivery_free(delivery);
+        if (policy_is_for(policy, vm))
+                begin(deliveries, vm, policy, 0);
+}
+
 void deliveries_begin_policies(struct deliveries *deliveries, const char *vm) {
         const struct policies *policies = deliveries->policies;
 
-        for (size_t i = 0; policies && i < policies->n_policies; i++) {
-                const struct policy *policy = &policies->policies[i];
-                struct delivery *delivery = find(deliveries, vm, policy, 0);
-
-                if (delivery)
-                        delivery_free(delivery);
-                if (policy_is_for(policy, vm))
-                        begin(deliveries, vm, policy, 0);
-        }
+        for (size_t i = 0; policies && i < policies->n_policies; i++)
+                deliveries_begin_policy(deliveries, vm, &policies->policies[i]);
 }
 
 void deliveries_begin_all(struct deliveries *deliveries, const char *vm) {

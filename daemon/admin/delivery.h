@@ -21,7 +21,9 @@ DEFINE_CLEANUP(struct deliveries, deliveries_free)
 
 /* Begins, or begins anew, to bring one setting to the agent of a VM; nothing where it was never set. */
 void deliveries_begin(struct deliveries *deliveries, const char *vm, enum setting setting);
-/* Likewise the policies that are for it. */
+/* Likewise a policy, where it is for that VM. */
+void deliveries_begin_policy(struct deliveries *deliveries, const char *vm, const struct policy *policy);
+/* All that are. */
 void deliveries_begin_policies(struct deliveries *deliveries, const char *vm);
 /* All of both. */
 void deliveries_begin_all(struct deliveries *deliveries, const char *vm);

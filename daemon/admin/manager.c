@@ -9,6 +9,7 @@
 #include "log.h"
 #include "message-ids.h"
 #include "metrics.h"
+#include "policy-fetch.h"
 #include "recovery.h"
 #include "server.h"
 #include "service.h"
@@ -160,14 +161,36 @@ static int read_policies(struct manager *manager) {
 
         if (!options->policy_admin)
                 return 0;
-        r = policies_new(&manager->policies, options->policy_config, options->policy_store, &error);
+        r = policies_new(&manager->policies, options->policy_config, options->policy_store,
+                        options->state_directory, &error);
         if (r < 0)
                 log_error("--policy-config: %s", error ?: strerror(-r));
-        else if (manager->policies->fetched)
-                log_warning("The policies' source is not fetched from, which this version does not offer: "
+        else if (manager->policies->source == POLICIES_GIT)
+                log_warning("Policies are not fetched from a git repository, which this version does not offer: "
                             "what is in %s is sent.",
                                 manager->policies->directory);
         return r;
+}
+
+static void policy_fetched(const struct policy *policy, void *userdata) {
+        struct manager *manager = userdata;
+        struct registry_agent *agent;
+
+        log_info("The policy %s is another, and sent to the VMs that it is for.", policy->name);
+        LIST_FOREACH(agent, registry_agents(manager->registry), agents)
+                if (agent->online)
+                        deliveries_begin_policy(manager->deliveries, agent->vm, policy);
+}
+
+static int fetch_policies(struct manager *manager) {
+        int r;
+
+        if (!manager->policies || manager->policies->source != POLICIES_BY_URL)
+                return 0;
+        r = policy_fetch_new(&manager->fetch, reactor_event(manager->reactor), manager->policies,
+                        policy_fetched, manager);
+        return r < 0 ? log_error_errno(r, "Cannot fetch policies into %s", manager->policies->fetched_directory)
+                     : 0;
 }
 
 /* To everybody: who has them already takes them for what they are. */
@@ -187,6 +210,7 @@ static int reload(struct reactor *reactor, void *userdata) {
         r = reload_tls(manager);
         q = access_guard_configure(manager->guard, &config);
         send_policies(manager);
+        policy_fetch_now(manager->fetch);
         return r < 0 ? r : q;
 }
 
@@ -365,6 +389,9 @@ int manager_new(struct manager **ret, const struct options *options) {
         r = restore_registry(manager);
         if (r < 0)
                 return r;
+        r = fetch_policies(manager);
+        if (r < 0)
+                return r;
         r = options->monitoring ? recovery_new(&manager->recovery, manager) : 0;
         if (r < 0)
                 return log_error_errno(r, "Cannot watch over VMs");
@@ -404,6 +431,7 @@ struct manager *manager_free(struct manager *manager) {
         manager->server = rpc_server_free(manager->server);
         manager->reflection = rpc_reflection_free(manager->reflection);
         manager->health = rpc_health_free(manager->health);
+        policy_fetch_free(manager->fetch);
         manager->deliveries = deliveries_free(manager->deliveries);
         recovery_free(manager->recovery);
         if (manager->registry)

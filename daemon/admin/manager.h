@@ -17,6 +17,7 @@
 #include "watch.h"
 
 struct bus_object;
+struct policy_fetch;
 
 struct manager {
         const struct options *options;
@@ -37,6 +38,7 @@ struct manager {
         struct list streams; /* forward-stream.c */
         struct settings *settings;
         struct policies *policies;     /* NULL: not asked for */
+        struct policy_fetch *fetch;    /* NULL: they are not fetched */
         struct deliveries *deliveries; /* of both, to agents */
         struct peer_limit refusals;    /* of registrations, in the journal */
 };

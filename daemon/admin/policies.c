@@ -8,6 +8,11 @@
 #include <jansson.h>
 #include <sys/stat.h>
 
+/* Seconds from one look at a URL to the next: usually, and what neither side suffers from. */
+#define POLL_SECONDS     60
+#define POLL_SECONDS_MIN 5
+#define POLL_SECONDS_MAX 604800
+
 /* ---- the configuration ---- */
 
 static int fail(char **ret_error, const char *what, const char *name, const char *allowed) {
@@ -37,6 +42,33 @@ static int read_vms(struct policy *policy, const json_t *vms, char **ret_error) 
         return 0;
 }
 
+/* Whole and plain, with a host; what is at its other end is givc-policy-fetch's concern. */
+static bool is_url(const char *s) {
+        const char *rest = startswith(s, "https://") ?: startswith(s, "http://");
+
+        for (const char *c = s; *c; c++)
+                if (*c <= ' ' || *c > '~')
+                        return false;
+        return rest && *rest && *rest != '/' && strlen(s) <= POLICY_URL_MAX;
+}
+
+static int read_updater(struct policy *policy, const json_t *updater, char **ret_error) {
+        const json_t *interval = json_object_get(updater, "poll_interval_secs");
+        const char *url = json_string_value(json_object_get(updater, "url"));
+        json_int_t seconds = interval ? json_integer_value(interval) : POLL_SECONDS;
+
+        if (isempty(url))
+                return 0;
+        if (!is_url(url))
+                return fail(ret_error, "policy", policy->name, "its URL must be of https or http");
+        if (seconds < POLL_SECONDS_MIN || seconds > POLL_SECONDS_MAX)
+                return fail(ret_error, "policy", policy->name,
+                                "\"poll_interval_secs\" must be from 5 to 604800");
+        policy->poll_usec = (uint64_t) seconds * USEC_PER_SEC;
+        policy->url = strdup(url);
+        return policy->url ? 0 : -ENOMEM;
+}
+
 static int read_policies(struct policies *policies, json_t *object, char **ret_error) {
         const char *name;
         json_t *value;
@@ -62,6 +94,8 @@ static int read_policies(struct policies *policies, json_t *object, char **ret_e
                         return -ENOMEM;
                 policies->n_policies++;
                 r = read_vms(policy, json_object_get(value, "vms"), ret_error);
+                if (r >= 0 && policies->source == POLICIES_BY_URL)
+                        r = read_updater(policy, json_object_get(value, "perPolicyUpdater"), ret_error);
                 if (r < 0)
                         return r;
         }
@@ -75,9 +109,9 @@ static int read_source(struct policies *policies, const json_t *source, char **r
 
         if (source && !json_is_object(source))
                 return fail(ret_error, "key", "source", "must be an object");
-        for (size_t i = 0; kind && i < ELEMENTSOF(kinds); i++)
+        for (int i = POLICIES_LOCAL; kind && i <= POLICIES_BY_URL; i++)
                 if (streq(kind, kinds[i])) {
-                        policies->fetched = i > 0;
+                        policies->source = i;
                         return 0;
                 }
         return fail(ret_error, "type of source", strempty(kind),
@@ -99,7 +133,8 @@ static int read_config(struct policies *policies, const char *config, char **ret
         return r < 0 ? r : read_policies(policies, json_object_get(root, "policies"), ret_error);
 }
 
-int policies_new(struct policies **ret, const char *config, const char *store, char **ret_error) {
+int policies_new(struct policies **ret, const char *config, const char *store, const char *state,
+                char **ret_error) {
         _cleanup_(policies_freep) struct policies *policies = NULL;
         int r;
 
@@ -108,7 +143,8 @@ int policies_new(struct policies **ret, const char *config, const char *store, c
         if (!policies)
                 return -ENOMEM;
         policies->directory = text_printf("%s/data/vm-policies", store ?: POLICIES_DEPLOYED);
-        if (!policies->directory)
+        policies->fetched_directory = text_printf("%.*s/policies", (int) strcspn(state, ":"), state);
+        if (!policies->directory || !policies->fetched_directory)
                 return -ENOMEM;
         r = read_config(policies, config, ret_error);
         if (r < 0)
@@ -121,6 +157,7 @@ static void policy_clear(struct policy *policy) {
         for (char **vm = policy->vms; vm && *vm; vm++)
                 free(*vm);
         free(policy->vms);
+        free(policy->url);
         free(policy->name);
 }
 
@@ -131,6 +168,7 @@ struct policies *policies_free(struct policies *policies) {
                 policy_clear(&policies->policies[i]);
         free(policies->policies);
         free(policies->directory);
+        free(policies->fetched_directory);
         free(policies);
         return NULL;
 }
@@ -166,8 +204,8 @@ static int open_regular(const char *directory, const char *name) {
         return fd;
 }
 
-int policies_open(const struct policies *policies, const struct policy *policy) {
-        _cleanup_(freep) char *directory = text_printf("%s/%s", policies->directory, policy->name);
+static int open_below(const char *parent, const struct policy *policy) {
+        _cleanup_(freep) char *directory = text_printf("%s/%s", parent, policy->name);
         struct dirent **entries;
         int n, fd = -ENOENT;
 
@@ -184,4 +222,10 @@ int policies_open(const struct policies *policies, const struct policy *policy) 
         }
         free(entries);
         return fd == -EINVAL ? -ENOENT : fd;
+}
+
+int policies_open(const struct policies *policies, const struct policy *policy) {
+        int fd = policy->url ? open_below(policies->fetched_directory, policy) : -ENOENT;
+
+        return fd == -ENOENT ? open_below(policies->directory, policy) : fd;
 }

@@ -14,23 +14,37 @@
 /* Where the deployed admin has them when it is not told. */
 #define POLICIES_DEPLOYED "/etc/policies"
 
+/* A URL. */
+#define POLICY_URL_MAX 2048
+/* How givc-policy-fetch exits; what failed, otherwise. */
+#define POLICY_FETCH_CHANGED 0
+#define POLICY_FETCH_SAME    3
+
 struct policy {
         char *name;
         char **vms; /* NULL-terminated */
+        char *url;  /* where it is fetched from; NULL: nowhere */
+        uint64_t poll_usec;
 };
 
 struct policies {
-        char *directory; /* of which each policy has one of its name */
+        char *directory;         /* of which each policy has one of its name */
+        char *fetched_directory; /* likewise, of those that were fetched: they go before */
         struct policy *policies;
         size_t n_policies;
-        bool fetched; /* the configuration has a source to fetch them from */
+        enum {
+                POLICIES_LOCAL,
+                POLICIES_GIT,
+                POLICIES_BY_URL,
+        } source;
 };
 
 /*
  * Reads the configuration. 0, -ENOMEM, or -EINVAL with what is wrong in *ret_error, which becomes the
- * caller's. store NULL: POLICIES_DEPLOYED.
+ * caller's. store NULL: POLICIES_DEPLOYED. state: a directory of ours (of a list, "a:b", the first).
  */
-int policies_new(struct policies **ret, const char *config, const char *store, char **ret_error);
+int policies_new(struct policies **ret, const char *config, const char *store, const char *state,
+                char **ret_error);
 struct policies *policies_free(struct policies *policies);
 DEFINE_CLEANUP(struct policies, policies_free)
 
@@ -38,7 +52,8 @@ DEFINE_CLEANUP(struct policies, policies_free)
 bool policy_is_for(const struct policy *policy, const char *vm);
 
 /*
- * Opens the policy's file: the first by name, of those in its directory that are not hidden. Its descriptor;
- * -ENOENT: there is none; or what the system said.
+ * Opens the policy's file, of those that were fetched or else of those in the store: the first by name, of
+ * those in its directory that are not hidden. Its descriptor; -ENOENT: there is none; or what the system
+ * said.
  */
 int policies_open(const struct policies *policies, const struct policy *policy);

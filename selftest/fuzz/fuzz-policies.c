@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         must(text != NULL, "there is memory");
         memcpy(text, data, size);
         text[size] = '\0';
-        r = policies_new(&policies, text, NULL, &error);
+        r = policies_new(&policies, text, NULL, "/state", &error);
         must((r < 0) == (error != NULL) && (r < 0) == (policies == NULL),
                         "an error has a text, and nothing else");
         for (size_t i = 0; policies && i < policies->n_policies; i++) {

@@ -12,7 +12,8 @@ static struct policies *read_good(const char *config) {
         _cleanup_(freep) char *error = NULL;
         struct policies *policies;
 
-        cr_assert_eq(policies_new(&policies, config, "/store", &error), 0, "%s: %s", config, error);
+        cr_assert_eq(policies_new(&policies, config, "/store", "/state:/other", &error), 0, "%s: %s", config,
+                        error);
         cr_assert_null(error);
         return policies;
 }
@@ -30,7 +31,8 @@ Test(policies, the_deployed_form_is_read) {
         cr_assert(policy_is_for(&policies->policies[0], "net-vm"));
         cr_assert_not(policy_is_for(&policies->policies[0], "app"));
         cr_assert_not(policy_is_for(&policies->policies[1], "app-vm"));
-        cr_assert_not(policies->fetched);
+        cr_assert_eq(policies->source, POLICIES_LOCAL);
+        cr_assert_str_eq(policies->fetched_directory, "/state/policies");
 }
 
 Test(policies, a_source_is_known_as_one) {
@@ -39,8 +41,25 @@ Test(policies, a_source_is_known_as_one) {
                         "{ \"source\": { \"type\": \"git-url\", \"url\": \"https://x/y\", \"ref\": "
                         "\"main\" }, \"policies\": {} }");
 
-        cr_assert(none->n_policies == 0 && !none->fetched);
-        cr_assert(git->n_policies == 0 && git->fetched);
+        cr_assert(none->n_policies == 0 && none->source == POLICIES_LOCAL);
+        cr_assert(git->n_policies == 0 && git->source == POLICIES_GIT);
+}
+
+#define BY_URL(updater)                                                                                     \
+        "{ \"source\": { \"type\": \"per-policy\" }, \"policies\": { \"x\": { \"vms\": [], "                \
+        "\"perPolicyUpdater\": "                                                                            \
+        "{ " updater " } } } }"
+
+Test(policies, one_may_have_a_url) {
+        _cleanup_(policies_freep) struct policies *policies =
+                        read_good(BY_URL("\"url\": \"https://x/y?z\", \"poll_interval_secs\": 30"));
+        _cleanup_(policies_freep) struct policies *usual = read_good(BY_URL("\"url\": \"http://x\""));
+        _cleanup_(policies_freep) struct policies *none = read_good(BY_URL("\"url\": \"\""));
+
+        cr_assert_str_eq(policies->policies[0].url, "https://x/y?z");
+        cr_assert_eq(policies->policies[0].poll_usec, 30 * USEC_PER_SEC);
+        cr_assert_eq(usual->policies[0].poll_usec, 60 * USEC_PER_SEC);
+        cr_assert_null(none->policies[0].url);
 }
 
 Test(policies, nonsense_is_refused) {
@@ -60,6 +79,14 @@ Test(policies, nonsense_is_refused) {
                 "{ \"policies\": { \"x\": { \"vms\": [1] } } }",
                 "{ \"policies\": { \"x\": { \"vms\": [] }, \"x\": { \"vms\": [] } } }",
                 "{ \"source\": [] }",
+                BY_URL("\"url\": \"file:///etc/shadow\""),
+                BY_URL("\"url\": \"https://\""),
+                BY_URL("\"url\": \"https:///x\""),
+                BY_URL("\"url\": \"https://x/ y\""),
+                BY_URL("\"url\": \"-o\""),
+                BY_URL("\"url\": \"https://x\", \"poll_interval_secs\": 0"),
+                BY_URL("\"url\": \"https://x\", \"poll_interval_secs\": -1"),
+                BY_URL("\"url\": \"https://x\", \"poll_interval_secs\": \"30\""),
                 "{ \"source\": { \"type\": \"ftp\" } }",
                 "{ \"source\": { \"type\": 1 } }",
         };
@@ -68,8 +95,8 @@ Test(policies, nonsense_is_refused) {
                 _cleanup_(policies_freep) struct policies *policies = NULL;
                 _cleanup_(freep) char *error = NULL;
 
-                cr_expect_eq(policies_new(&policies, wrong[i], NULL, &error), -EINVAL, "%s was taken",
-                                wrong[i]);
+                cr_expect_eq(policies_new(&policies, wrong[i], NULL, "/state", &error), -EINVAL,
+                                "%s was taken", wrong[i]);
                 cr_expect_not_null(error);
         }
 }
@@ -84,7 +111,7 @@ Test(policies, no_more_than_there_is_room_for) {
         for (unsigned i = 0; i < POLICIES_MAX; i++)
                 n += (size_t) snprintf(text + n, sizeof(text) - n, ", \"x%u\": { \"vms\": [] }", i);
         (void) snprintf(text + n, sizeof(text) - n, "} }");
-        cr_assert_eq(policies_new(&policies, text, NULL, &error), -EINVAL);
+        cr_assert_eq(policies_new(&policies, text, NULL, "/state", &error), -EINVAL);
         cr_assert_not_null(strstr(error, "64"));
 }
 
@@ -131,7 +158,8 @@ Test(policies, the_file_is_the_first_that_is_one, .init = make_store, .fini = re
         _cleanup_(closep) int fd = -1;
         char found[16] = "";
 
-        cr_assert_eq(policies_new(&policies, "{ \"policies\": { \"x\": { \"vms\": [] } } }", store, &error),
+        cr_assert_eq(policies_new(&policies, "{ \"policies\": { \"x\": { \"vms\": [] } } }", store, "/state",
+                                     &error),
                         0);
         cr_assert_eq(policies_open(policies, policies->policies), -ENOENT);
         write_file(".hidden");

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * givc-policy-fetch URL DIRECTORY: brings a policy into DIRECTORY/policy.bin, if it is another than what it
+ * has brought there before, which the server knows by its ETag. For the admin, which reads the exit status
+ * (policies.h) and the one line of standard error.
+ */
+#include "buffer.h"
+#include "file.h"
+#include "policies.h"
+#include "text.h"
+
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+/* One policy: what agents take. */
+#define BYTES_MAX (16 * 1024 * 1024)
+/* Together less than the admin waits. */
+#define CONNECT_SECONDS 20L
+#define FETCH_SECONDS   110L
+#define REDIRECTS_MAX   5L
+/* An ETag, and a URL with it. */
+#define ETAG_MAX  256
+#define STATE_MAX (POLICY_URL_MAX + ETAG_MAX + 16)
+
+/* ---- what was fetched the last time ---- */
+
+/* Printable, as RFC 9110 8.8.3 has it, and short enough. */
+static bool is_etag(const char *s) {
+        size_t n = strlen(s);
+
+        for (size_t i = 0; i < n; i++)
+                if (s[i] < ' ' || s[i] > '~')
+                        return false;
+        return n > 0 && n <= ETAG_MAX;
+}
+
+/* The ETag of what is there, on the heap, or NULL: there is nothing, or nothing of this URL. */
+static char *read_etag(const char *path, const char *policy, const char *url) {
+        _cleanup_(freep) char *text = NULL;
+        char *etag;
+
+        if (access(policy, F_OK) < 0 || text_read_file(path, STATE_MAX, &text, NULL) < 0)
+                return NULL;
+        etag = strchr(text, '\n');
+        if (!etag)
+                return NULL;
+        *etag++ = '\0';
+        return streq(text, url) && is_etag(etag) ? strdup(etag) : NULL;
+}
+
+static int write_etag(const char *path, const char *url, const char *etag) {
+        _cleanup_(freep) char *text = text_printf("%s\n%s", url, etag && is_etag(etag) ? etag : "");
+
+        return text ? file_write_atomic(AT_FDCWD, path, text, strlen(text), 0600) : -ENOMEM;
+}
+
+/* ---- fetching ---- */
+
+static size_t take(char *data, size_t size, size_t n, void *userdata) {
+        struct buffer *body = userdata;
+
+        if (n > BYTES_MAX - buffer_length(body) || buffer_append(body, data, n) < 0)
+                return CURL_WRITEFUNC_ERROR;
+        return n;
+}
+
+static bool set_up(
+                CURL *curl, const char *url, struct curl_slist *headers, struct buffer *body, char *error) {
+        return curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
+                        curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+                        curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR,
+                                        startswith(url, "https:") ? "https" : "http,https") == CURLE_OK &&
+                        curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L) == CURLE_OK &&
+                        curl_easy_setopt(curl, CURLOPT_MAXREDIRS, REDIRECTS_MAX) == CURLE_OK &&
+                        curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS) == CURLE_OK &&
+                        curl_easy_setopt(curl, CURLOPT_TIMEOUT, FETCH_SECONDS) == CURLE_OK &&
+                        curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+                        curl_easy_setopt(curl, CURLOPT_USERAGENT, "givc") == CURLE_OK &&
+                        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
+                        curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error) == CURLE_OK &&
+                        curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
+                        curl_easy_setopt(curl, CURLOPT_WRITEDATA, body) == CURLE_OK;
+}
+
+static int fail(const char *what, const char *why) {
+        fprintf(stderr, "%s: %s\n", what, why);
+        return EXIT_FAILURE;
+}
+
+static bool is_same(const char *path, const struct buffer *body) {
+        _cleanup_(freep) char *text = NULL;
+        size_t n = 0;
+
+        return text_read_file(path, BYTES_MAX, &text, &n) >= 0 && n == buffer_length(body) &&
+                        (n == 0 || memcmp(text, buffer_bytes(body), n) == 0);
+}
+
+static int install(CURL *curl, const char *url, const char *policy, const char *state,
+                const struct buffer *body) {
+        struct curl_header *etag = NULL;
+        int r;
+
+        (void) curl_easy_header(curl, "ETag", 0, CURLH_HEADER, -1, &etag);
+        /* Of a server without ETags, say. */
+        if (is_same(policy, body))
+                return POLICY_FETCH_SAME;
+        r = file_write_atomic(AT_FDCWD, policy, buffer_bytes(body), buffer_length(body), 0600);
+        if (r < 0)
+                return fail(policy, strerror(-r));
+        r = write_etag(state, url, etag ? etag->value : NULL);
+        return r < 0 ? fail(state, strerror(-r)) : POLICY_FETCH_CHANGED;
+}
+
+static int fetch(CURL *curl, const char *url, const char *policy, const char *state) {
+        _cleanup_(buffer_clear) struct buffer body = {};
+        _cleanup_(freep) char *etag = read_etag(state, policy, url), *header = NULL;
+        struct curl_slist *headers = NULL;
+        char error[CURL_ERROR_SIZE] = "";
+        CURLcode code;
+        long status = 0;
+
+        header = etag ? text_printf("If-None-Match: %s", etag) : NULL;
+        headers = header ? curl_slist_append(NULL, header) : NULL;
+        code = set_up(curl, url, headers, &body, error) ? curl_easy_perform(curl) : CURLE_FAILED_INIT;
+        curl_slist_free_all(headers);
+        if (code == CURLE_WRITE_ERROR)
+                return fail(url, "it is larger than 16 MiB");
+        if (code != CURLE_OK)
+                return fail(url, isempty(error) ? curl_easy_strerror(code) : error);
+        (void) curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        if (status == 304 && etag)
+                return POLICY_FETCH_SAME;
+        if (status != 200) {
+                fprintf(stderr, "%s: the server answers %li\n", url, status);
+                return EXIT_FAILURE;
+        }
+        return install(curl, url, policy, state, &body);
+}
+
+int main(int argc, char **argv) {
+        _cleanup_(freep) char *policy = NULL, *state = NULL;
+        CURL *curl;
+        int r;
+
+        if (argc != 3)
+                return fail("givc-policy-fetch", "a URL and a directory expected");
+        policy = text_printf("%s/policy.bin", argv[2]);
+        state = text_printf("%s/.etag", argv[2]);
+        curl = curl_easy_init();
+        r = policy && state && curl ? fetch(curl, argv[1], policy, state) : fail(argv[1], "out of memory");
+        curl_easy_cleanup(curl);
+        return r;
+}

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Policies that the admin fetches by URL, from a server of ours beside it, and brings to a machine."""
+import json
+import shlex
+
+import pytest
+
+from contents import directory, file, unit, wants
+from miniature import Fleet
+
+MACHINE = 'app-vm'
+STORE = '/etc/policies'
+PLACED = '/etc/demo-policies/fetched.conf'
+SERVED = '/var/lib/policy-server'
+SERVER = f'''import hashlib, http.server, sys
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        try:
+            with open('{SERVED}' + self.path, 'rb') as f:
+                body = f.read()
+        except OSError:
+            return self.send_error(503)
+        etag = '"' + hashlib.md5(body).hexdigest() + '"'
+        same = self.headers.get('If-None-Match') == etag
+        self.send_response(304 if same else 200)
+        self.send_header('ETag', etag)
+        self.send_header('Content-Length', '0' if same else str(len(body)))
+        self.end_headers()
+        if not same:
+            self.wfile.write(body)
+
+
+http.server.ThreadingHTTPServer(('127.0.0.1', 8000), Handler).serve_forever()
+'''
+
+
+def with_policies(spec):
+    for machine in spec['machines']:
+        for entry in machine['files']:
+            if entry.get('path') == '/etc/givc/agent.json' and machine['name'] == MACHINE:
+                config = json.loads(entry['content'])
+                config['capabilities']['policy'] = {'enable': True, 'storePath': STORE, 'policies': {'fetched': PLACED}}
+                entry['content'] = json.dumps(config)
+            if entry.get('path') == '/etc/givc/admin.env':
+                updater = {'url': 'http://127.0.0.1:8000/fetched', 'poll_interval_secs': 86400}
+                policies = {'source': {'type': 'per-policy'},
+                            'policies': {'fetched': {'vms': [MACHINE], 'perPolicyUpdater': updater}}}
+                entry['content'] += f"POLICY_ADMIN=true\nPOLICY_STORE={STORE}\nPOLICY_CONFIG='{json.dumps(policies)}'\n"
+
+
+@pytest.fixture(scope='module')
+def fleet(destdir):
+    files = {MACHINE: [directory('/etc/demo-policies')],
+             'admin-vm': [file(f'{STORE}/data/vm-policies/fetched/policy.json', 'of the image'),
+                          directory(SERVED), file('/usr/local/lib/policy-server.py', SERVER),
+                          unit('policy-server.service', '[Service]\nExecStart=/usr/bin/python3 -u '
+                                                        '/usr/local/lib/policy-server.py\n'),
+                          wants('multi-user.target', 'policy-server.service', '/etc/systemd/system/policy-server.service')]}
+    with Fleet(destdir, files=files, configure=with_policies) as fleet:
+        fleet.wait_registered()
+        fleet.run('admin-vm', 'until (exec 3<>/dev/tcp/127.0.0.1/8000) 2>/dev/null; do sleep 0.1; done', check=True)
+        yield fleet
+
+
+def wait_for(fleet, text):
+    """Until the policy has that text: the agent's journal says when it has installed something."""
+    fleet.run(MACHINE, f'journalctl -f -n all -o cat -u givc-agent.service | while read line; do '
+                       f'[ "$(cat {PLACED} 2>/dev/null)" = "{text}" ] && exit; done', check=True)
+
+
+def wait_line(fleet, unit_name, text, begin):
+    """Until a unit of the admin's machine has written that, after a cursor of its journal."""
+    fleet.run('admin-vm', f'journalctl -f -n all -o cat -u {unit_name} --after-cursor "{begin}" | '
+                          f"grep -m1 -F -e {shlex.quote(text)}",
+              check=True)
+
+
+def cursor(fleet):
+    out = fleet.run('admin-vm', ['journalctl', '-n', '0', '--show-cursor', '-q'], check=True).stdout
+    return out.split('cursor: ', 1)[1].strip()
+
+
+def serve(fleet, text):
+    fleet.run('admin-vm', f'cat >{SERVED}/new && mv {SERVED}/new {SERVED}/fetched', input=text, check=True)
+
+
+def reload(fleet):
+    fleet.run('admin-vm', ['systemctl', 'reload', 'givc-admin.service'], check=True)
+
+
+def test_until_it_can_be_fetched_the_image_s_is_in_force(fleet):
+    wait_for(fleet, 'of the image')
+    begin = cursor(fleet)
+    reload(fleet)
+    wait_line(fleet, 'givc-admin.service',
+              'The policy fetched could not be fetched: http://127.0.0.1:8000/fetched: the server answers 503', begin)
+    assert fleet.read_file(MACHINE, PLACED) == b'of the image'
+
+
+def test_what_is_fetched_is_brought_to_the_machine(fleet):
+    serve(fleet, 'fetched, 1')
+    reload(fleet)
+    wait_for(fleet, 'fetched, 1')
+    serve(fleet, 'fetched, 2')
+    reload(fleet)
+    wait_for(fleet, 'fetched, 2')
+
+
+def test_what_is_the_same_is_not_fetched_again(fleet):
+    begin = cursor(fleet)
+    reload(fleet)
+    wait_line(fleet, 'policy-server.service', '"GET /fetched HTTP/1.1" 304', begin)
+
+
+def test_what_fails_is_tried_again_and_the_old_one_stays(fleet):
+    fleet.run('admin-vm', ['rm', f'{SERVED}/fetched'], check=True)
+    begin = cursor(fleet)
+    reload(fleet)
+    wait_line(fleet, 'givc-admin.service', 'Trying again in 5 s.', begin)
+    assert fleet.read_file(MACHINE, PLACED) == b'fetched, 2'
+    serve(fleet, 'fetched, 3')  # and nobody asks for it
+    wait_for(fleet, 'fetched, 3')
+
+
+def test_what_is_too_large_is_not_taken(fleet):
+    begin = cursor(fleet)
+    fleet.run('admin-vm', ['truncate', '-s', '17M', f'{SERVED}/fetched'], check=True)
+    reload(fleet)
+    wait_line(fleet, 'givc-admin.service', 'larger than 16 MiB', begin)
+    assert fleet.read_file(MACHINE, PLACED) == b'fetched, 3'
+
+
+def test_without_its_server_the_admin_has_what_it_had(fleet):
+    fleet.run('admin-vm', ['systemctl', 'stop', 'policy-server.service'], check=True)
+    begin = cursor(fleet)
+    fleet.run(MACHINE, ['rm', PLACED], check=True)
+    fleet.run('admin-vm', ['systemctl', 'restart', 'givc-admin.service'], check=True)
+    wait_for(fleet, 'fetched, 3')
+    wait_line(fleet, 'givc-admin.service', 'could not be fetched', begin)
