@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """HTTP/2 (RFC 9113) frame by frame, so that it can be spoken wrongly. Sections below are of that RFC."""
 
+import contextlib
 import ctypes
 import select
 import socket
+import ssl
 import struct
 from collections import namedtuple
 
@@ -283,7 +285,9 @@ class Connection:
                     if readable:
                         self._read_ahead()
                     if writable:
-                        rest = rest[self.socket.send(rest) :]
+                        # TLS may have something to say or to hear first.
+                        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                            rest = rest[self.socket.send(rest) :]
                     if not readable and not writable:
                         return "blocked"
         except (BrokenPipeError, ConnectionResetError, Closed):
@@ -293,7 +297,10 @@ class Connection:
         return None
 
     def _read_ahead(self):
-        more = self.socket.recv(1 << 20)
+        try:
+            more = self.socket.recv(1 << 20)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
         if not more:
             raise Closed
         self._received += more

