@@ -42,6 +42,12 @@
         "  --requests=FILE  Many requests, a JSON object a line: principal, action, resource,\n"            \
         "                   context; -: standard input\n"                                                  \
         "Each is Type::\"id\", or a plain name: of a Source, a Command and a Module.\n"
+#define AUTH_TEST_HELP                                                                                      \
+        "  --rules=FILE     Cedar's text, or its JSON format\n"                                             \
+        "  --entities=FILE  What there is, and what it is in, as Cedar's JSON\n"                            \
+        "FILE has expectations, as a JSON array or a JSON object a line: principal, action,\n"            \
+        "resource, context, expect (allow or deny), by (the rules that decide), name.\n"                  \
+        "Exit status 1: not all of them hold.\n"
 #define AGENT_HELP "--name, --addr and --port say which agent; GIVC_NAME, GIVC_ADDR and GIVC_PORT do not.\n"
 
 const struct verb verbs[] = {
@@ -142,6 +148,9 @@ const struct verb verbs[] = {
                         "Have the security key do something: payload on standard input", NULL, verb_ctap },
         { "auth why", "[PRINCIPAL ACTION RESOURCE]", 0, 3, VERB_OPTION_RULES | VERB_OPTION_REQUESTS, false,
                         "Show what rules decide, and why; nothing is done", AUTH_WHY_HELP, verb_auth_why },
+        { "auth test", "FILE...", 1, VERB_ANY_NUMBER, VERB_OPTION_RULES, false,
+                        "Test whether rules decide as files of expectations say", AUTH_TEST_HELP,
+                        verb_auth_test },
         { "wifi list", "[SSID]", 0, 1, 0, true, "List the wireless networks in sight of a VM", AGENT_HELP,
                         verb_wifi_list },
         { "wifi status", "", 0, 0, 0, true, "Show the wireless network in use", AGENT_HELP, verb_wifi },

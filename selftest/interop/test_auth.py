@@ -29,15 +29,20 @@ def files(tmp_path):
     return tmp_path
 
 
-def why(directory, *arguments, given="", code=0):
+def auth(verb, directory, *arguments, given="", code=0):
     run = subprocess.run(
-        [os.environ["GIVCCTL"], "auth", "why", "--rules=rules.cedar", *arguments],
+        [os.environ["GIVCCTL"], "auth", verb, "--rules=rules.cedar", *arguments],
         cwd=directory,
         input=given,
         capture_output=True,
         text=True,
     )
-    assert run.returncode == code, run.stderr
+    assert run.returncode == code, run.stdout + run.stderr
+    return run
+
+
+def why(directory, *arguments, given="", code=0):
+    run = auth("why", directory, *arguments, given=given, code=code)
     return run.stderr if code else run.stdout
 
 
@@ -100,14 +105,8 @@ def test_many_requests_are_answered_a_line_each(files):
 
 def test_a_line_that_is_no_request_does_not_keep_the_others_from_their_answer(files):
     given = '{"principal": 1}\n{"principal": "A::b", "action": "b", "resource": "c"}\n{"principal": "a", "action": "b", "resource": "c", "context": {"n": 9}}\n'
-    run = subprocess.run(
-        [os.environ["GIVCCTL"], "auth", "why", "--json", "--rules=rules.cedar", "--requests=-"],
-        cwd=files,
-        input=given,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 2 and "-:1: principal is not" in run.stderr and "-:2: principal:1:5: " in run.stderr
+    run = auth("why", files, "--json", "--requests=-", given=given, code=2)
+    assert "-:1: principal is not" in run.stderr and "-:2: principal:1:5: " in run.stderr
     assert json.loads(run.stdout)["decision"] == "allow"
 
 
@@ -131,3 +130,67 @@ def test_what_cannot_be_read_is_said(files, arguments, said):
 def test_rules_that_do_not_parse_are_shown_where(files):
     (files / "rules.cedar").write_text("permit (principal, action, resource)\nwhen { context.a = 1 };")
     assert 'rules.cedar:2:18: "=" is no operator' in why(files, "a", "b", "c", code=2)
+
+
+STARTS = {"principal": "gui-vm", "action": "StartApplication", "resource": "admin", "context": {"VmName": "app-vm"}}
+EXPECTED = [
+    {**STARTS, "expect": "allow", "by": "app-vm only"},
+    {**STARTS, "expect": "allow", "by": ["policy0"]},
+    {**STARTS, "principal": "net-vm", "expect": "deny", "by": []},
+    {"principal": "gui-vm", "action": "Poweroff", "resource": "admin", "expect": "deny", "by": "policy2"},
+]
+
+
+def test_expectations_hold_from_an_array_and_from_lines(files):
+    (files / "array.json").write_text(json.dumps(EXPECTED, indent=1))
+    lines = "\n\n".join(map(json.dumps, EXPECTED))
+    assert auth("test", files, "array.json", "-", given=lines).stdout == "8 passed, 0 failed\n"
+    assert json.loads(auth("test", files, "--json", "-", given=lines).stdout) == {"passed": 4, "failed": 0, "failures": []}
+
+
+def test_an_expectation_that_does_not_hold_is_told_of(files):
+    wrong = [
+        {**STARTS, "expect": "deny", "name": "no desktop"},
+        {**STARTS, "principal": "net-vm", "expect": "allow"},
+        {**STARTS, "expect": "allow", "by": ["app-vm only", "policy3"]},
+        {**STARTS, "expect": "allow", "by": []},
+        {**STARTS, "expect": "deny", "principal": "net-vm"},
+    ]
+    lines = "\n".join(map(json.dumps, wrong))
+    said = auth("test", files, "-", given=lines, code=1).stdout.splitlines()
+    assert said[0].startswith("-:1 (no desktop): expected deny, but permitted by policy0 (app-vm only) at rules.cedar:3")
+    assert "policy3 at rules.cedar:8 fails" in said[0]
+    assert said[1].startswith("-:2: expected allow, but no rule permits it; near: policy0 (app-vm only) at rules.cedar:3")
+    assert said[2].startswith("-:3: expected allow by policy3, but permitted by policy0")
+    assert said[3].startswith("-:4: expected allow by no rule, but permitted by policy0")
+    assert said[4] == "1 passed, 4 failed" and len(said) == 5
+    (files / "array.json").write_text(json.dumps(wrong))
+    assert "array.json[1]: expected allow" in auth("test", files, "array.json", code=1).stdout
+    told = json.loads(auth("test", files, "--json", "array.json", code=1).stdout)
+    assert (told["passed"], told["failed"]) == (1, 4)
+    first = {"where": "array.json[0]", "name": "no desktop", "expect": "deny"}
+    assert told["failures"][0] == {**first, "decision": "allow", "reason": ["policy0"], "errors": ["policy3"]}
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ("", "there is no expectation in it"),
+        ("[]", "there is no expectation in it"),
+        ("[{]", "-:1:"),
+        ("nonsense", "-:1:"),
+        ("[1]", "-[0]: an object"),
+        (json.dumps({**STARTS, "expect": "yes"}), 'expect is "allow" or "deny"'),
+        (json.dumps({**STARTS, "expected": "deny"}), '"expected" is no member'),
+        (json.dumps({**STARTS, "expect": "deny", "by": 1}), "by is a rule's id"),
+        (json.dumps({**STARTS, "expect": "deny", "name": 1}), "name is a text"),
+        (json.dumps({"expect": "deny"}), "principal is not"),
+    ],
+)
+def test_what_is_no_expectation_is_no_success(files, given, said):
+    assert said in auth("test", files, "-", given=given, code=2).stderr
+
+
+def test_a_broken_expectation_does_not_keep_the_others_from_being_tested(files):
+    run = auth("test", files, "-", given="{}\n" + json.dumps(EXPECTED[0]), code=2)
+    assert run.stdout == "1 passed, 0 failed\n" and "-:1: " in run.stderr
