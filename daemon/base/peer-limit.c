@@ -14,6 +14,7 @@ static uint64_t hash_name(const char *name) {
         return hash ?: 1;
 }
 
+/* NULL: all are of peers that were heard in this interval. */
 static struct peer_limit_slot *find_slot(struct peer_limit *limit, uint64_t peer) {
         struct peer_limit_slot *oldest = &limit->slots[0];
 
@@ -23,13 +24,21 @@ static struct peer_limit_slot *find_slot(struct peer_limit *limit, uint64_t peer
                 if (limit->slots[i].limit.begin_usec < oldest->limit.begin_usec)
                         oldest = &limit->slots[i];
         }
-        *oldest = (struct peer_limit_slot){
-                .peer = peer,
-                .limit = { .interval_usec = INTERVAL_USEC, .burst = limit->burst ?: MESSAGES_PER_INTERVAL },
-        };
+        if (oldest->peer != 0 && now_usec(CLOCK_MONOTONIC) - oldest->limit.begin_usec < INTERVAL_USEC)
+                return NULL;
+        *oldest = (struct peer_limit_slot){ .peer = peer };
         return oldest;
 }
 
 bool peer_limit_pass(struct peer_limit *limit, const char *peer, unsigned *ret_suppressed) {
-        return ratelimit_pass(&find_slot(limit, hash_name(peer))->limit, ret_suppressed);
+        struct peer_limit_slot *slot = find_slot(limit, hash_name(peer));
+        struct ratelimit *rate = slot ? &slot->limit : &limit->others;
+
+        rate->interval_usec = INTERVAL_USEC;
+        rate->burst = limit->burst ?: MESSAGES_PER_INTERVAL;
+        if (slot)
+                return ratelimit_pass(rate, ret_suppressed);
+        if (ret_suppressed)
+                *ret_suppressed = 0;
+        return ratelimit_pass(rate, NULL);
 }

@@ -3,6 +3,7 @@
 #include "buffer.h"
 #include "json-text.h"
 #include "list.h"
+#include "peer-limit.h"
 #include "ratelimit.h"
 #include "text.h"
 
@@ -397,4 +398,25 @@ Test(json_text, a_missing_file_is_named) {
 
         cr_assert_eq(json_text_load(&json, "/nonexistent/x.json", &error), -ENOENT);
         cr_assert(startswith(error, "/nonexistent/x.json: "), "%s", error);
+}
+
+/* --- peer-limit --- */
+
+/* One who comes under ever new names (addresses of an IPv6 network) gets no more for it. */
+Test(peer_limit, many_names_pass_no_more_than_the_table_has_room_for) {
+        struct peer_limit limit = PEER_LIMIT_NULL;
+        unsigned n_passed = 0, suppressed;
+        char name[16];
+
+        cr_expect(peer_limit_pass(&limit, "honest", NULL));
+        for (unsigned i = 0; i < 10000; i++) {
+                (void) snprintf(name, sizeof(name), "peer%u", i);
+                n_passed += peer_limit_pass(&limit, name, &suppressed);
+                cr_expect_eq(suppressed, 0);
+        }
+        cr_expect_leq(n_passed, PEER_LIMIT_PEERS + 3);
+        /* Who was there before is still heard. */
+        cr_expect(peer_limit_pass(&limit, "honest", NULL));
+        cr_expect(peer_limit_pass(&limit, "honest", NULL));
+        cr_expect_not(peer_limit_pass(&limit, "honest", NULL));
 }
