@@ -212,6 +212,32 @@ int message_decode(const ProtobufCMessageDescriptor *descriptor, const uint8_t *
         return 0;
 }
 
+/* As deep as message_decode() lets messages be. */
+void message_forget_unknown(ProtobufCMessage *message) {
+        const ProtobufCMessageDescriptor *descriptor = message->descriptor;
+        char *base = (char *) message;
+
+        message->n_unknown_fields = 0;
+        for (unsigned i = 0; i < descriptor->n_fields; i++) {
+                const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
+                void *member = base + field->offset, *quantifier = base + field->quantifier_offset;
+                ProtobufCMessage **messages = member;
+                size_t n = 1;
+
+                if (field->type != PROTOBUF_C_TYPE_MESSAGE)
+                        continue;
+                if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+                        n = *(const size_t *) quantifier;
+                        messages = *(ProtobufCMessage ***) member;
+                } else if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF &&
+                                *(const uint32_t *) quantifier != field->id)
+                        continue;
+                for (size_t j = 0; j < n; j++)
+                        if (messages[j])
+                                message_forget_unknown(messages[j]);
+        }
+}
+
 struct http2_chunk *message_pack_chunk(const ProtobufCMessage *message, size_t packed_size) {
         struct http2_chunk *chunk = http2_chunk_new(MESSAGE_PREFIX_BYTES + packed_size);
 

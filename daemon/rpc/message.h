@@ -55,6 +55,9 @@ int message_decode(const ProtobufCMessageDescriptor *descriptor, const uint8_t *
 
 struct http2_chunk;
 
+/* Fields that the descriptor has not go, at every depth: nobody sees them, nor are they passed on. */
+void message_forget_unknown(ProtobufCMessage *message);
+
 /* The message, prefix and all, ready to be queued; packed_size is protobuf_c_message_get_packed_size().
  * NULL: ENOMEM. */
 struct http2_chunk *message_pack_chunk(const ProtobufCMessage *message, size_t packed_size);

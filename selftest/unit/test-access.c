@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What rules can ask of a request, and what they say of a call. */
 #include "context.h"
+#include "message.h"
 #include "rules.h"
 #include "text.h"
 
@@ -166,4 +167,38 @@ Test(access, rules_that_cannot_be_read_say_where) {
         cr_expect_eq(access_rules_new(&rules, "/proc/self/status", NULL, &second), -EINVAL);
         cr_expect(startswith(
                         second, "/proc/self/status:1:1: found Name where permit or forbid is expected"));
+}
+
+/* A request that is passed on is what was judged, and no more. */
+Test(access, fields_that_nobody_judged_are_forgotten) {
+        ProtobufCMessageUnknownField unknown = {
+                .tag = 1000,
+                .wire_type = PROTOBUF_C_WIRE_TYPE_VARINT,
+                .len = 1,
+                .data = (uint8_t *) "\1",
+        };
+        Notify__UserNotification notification = NOTIFY__USER_NOTIFICATION__INIT;
+        Admin__UserNotificationRequest request = ADMIN__USER_NOTIFICATION_REQUEST__INIT;
+        _cleanup_(arena_clear) struct arena arena = {};
+        ProtobufCMessage *decoded = NULL;
+        uint8_t bytes[128];
+        size_t n;
+
+        arena_init(&arena, ARENA_BYTES);
+        notification.title = (char *) "hi";
+        notification.base.n_unknown_fields = 1;
+        notification.base.unknown_fields = &unknown;
+        request.notification = &notification;
+        request.base.n_unknown_fields = 1;
+        request.base.unknown_fields = &unknown;
+        n = protobuf_c_message_pack(&request.base, bytes);
+        cr_assert_eq(message_decode(request.base.descriptor, bytes, n, &arena, &decoded), 0);
+        cr_expect_eq(protobuf_c_message_get_packed_size(decoded), n);
+        message_forget_unknown(decoded);
+
+        notification.base.n_unknown_fields = 0;
+        request.base.n_unknown_fields = 0;
+        cr_expect_eq(protobuf_c_message_get_packed_size(decoded),
+                        protobuf_c_message_get_packed_size(&request.base));
+        cr_expect_str_eq(((Admin__UserNotificationRequest *) decoded)->notification->title, "hi");
 }
