@@ -227,14 +227,15 @@ void access_guard_peer(const struct rpc_peer *peer, struct access_guard *guard) 
 
 /* ---- may they ---- */
 
-static void audit(struct access_guard *guard, struct rpc_call *call, const struct access_verdict *verdict) {
+static void audit(struct access_guard *guard, struct rpc_call *call, const struct access_verdict *verdict,
+                enum rpc_code code) {
         const struct rpc_peer *peer = rpc_call_peer(call);
         struct log_fields fields = {
                 .message_id = verdict->allow ? GIVC_MESSAGE_CALL_PERMITTED : GIVC_MESSAGE_CALL_DENIED,
                 .method = rpc_call_path(call) + 1,
                 .peer = peer->name,
                 .rule = verdict->rule,
-                .status = rpc_code_name(verdict->allow ? RPC_OK : RPC_PERMISSION_DENIED),
+                .status = rpc_code_name(code),
         };
         unsigned suppressed = 0;
 
@@ -254,25 +255,27 @@ static void audit(struct access_guard *guard, struct rpc_call *call, const struc
 
 static bool permit_call(struct rpc_call *call, const ProtobufCMessage *request, struct access_guard *guard) {
         struct access_verdict verdict;
+        enum rpc_code code;
         int r;
 
         r = access_rules_judge(guard->rules, rpc_call_peer(call)->name, rpc_call_path(call), request,
                         rpc_call_arena(call), &verdict);
-        if (r < 0) {
-                guard->denials++;
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "%s",
-                                r == -E2BIG ? "the request has more fields than access rules are asked about"
-                                            : "out of memory");
-                return false;
-        }
+        /* What cannot be judged is denied, and told of as other denials are. */
+        if (r < 0)
+                verdict = (struct access_verdict){
+                        .reason = r == -E2BIG ? "the request has more fields than access rules are asked about"
+                                              : "out of memory",
+                };
+        code = verdict.allow ? RPC_OK : r < 0 ? RPC_RESOURCE_EXHAUSTED : RPC_PERMISSION_DENIED;
         guard->failures += verdict.n_failures;
         if (verdict.allow)
                 guard->permits++;
         else
                 guard->denials++;
-        audit(guard, call, &verdict);
+        audit(guard, call, &verdict, code);
         if (!verdict.allow)
-                rpc_call_fail(call, RPC_PERMISSION_DENIED, "%s: %s", guard->config.denial, verdict.reason);
+                rpc_call_fail(call, code, "%s%s%s", r < 0 ? "" : guard->config.denial, r < 0 ? "" : ": ",
+                                verdict.reason);
         return verdict.allow;
 }
 
