@@ -9,6 +9,7 @@ import pytest
 
 from admin_fleet import APPVM, RUNNING, TIMEOUT, Admin, Agent, Empty, Watcher, pb
 
+ApplicationRequest = pb.msg("admin.ApplicationRequest")
 ServiceRequest = pb.msg("admin.ServiceRequest")
 StartVMRequest = pb.msg("admin.StartVMRequest")
 HealthCheckRequest = pb.msg("grpc.health.v1.HealthCheckRequest")
@@ -105,6 +106,13 @@ def test_denials_are_logged_and_permits_when_asked_for(certificates, tmp_path, r
     with Admin(certificates, tmp_path, environment) as audited:
         audited.stub().QueryList(Empty(), timeout=TIMEOUT)
         audited.expect_log(r"Permitted admin.AdminService/QueryList for gui-vm: policy1 \(look\) at rules.cedar:3")
+
+
+def test_what_cannot_be_judged_is_denied_and_logged(admin):
+    with pytest.raises(grpc.RpcError) as caught:
+        admin.stub().StartApplication(ApplicationRequest(AppName="a", Args=["a"] * 4097), timeout=TIMEOUT)
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    admin.expect_log(r"Denied admin.AdminService/StartApplication for gui-vm: the request has more fields than")
 
 
 def test_rules_are_read_again_as_soon_as_they_are_written(admin, rules):
