@@ -110,7 +110,10 @@ def basic_system():
         wants('sysinit.target', 'systemd-tmpfiles-setup.service'),
         # As the installation of a package would; systemd-sysusers.service itself runs after an update of /usr alone.
         unit('fleet-users.service', '[Unit]\nDescription=Users of what is installed\nDefaultDependencies=no\n'
-                                    'Before=sysinit.target dbus.socket\n\n'
+                                    'Before=sysinit.target dbus.socket\n'
+                                    'ConditionPathExists=|/etc/sysusers.d/givc.conf\nConditionPathExists=|/run/sysusers.d/givc.conf\n'
+                                    'ConditionPathExists=|/usr/local/lib/sysusers.d/givc.conf\n'
+                                    'ConditionPathExists=|/usr/lib/sysusers.d/givc.conf\n\n'
                                     '[Service]\nType=oneshot\nExecStart=systemd-sysusers givc.conf\n'),
         wants('sysinit.target', 'fleet-users.service', f'{SYSTEM}/fleet-users.service'),
         wants('sockets.target', 'systemd-journald.socket'),
