@@ -42,6 +42,10 @@
         "  --requests=FILE  Many requests, a JSON object a line: principal, action, resource,\n"            \
         "                   context; -: standard input\n"                                                  \
         "Each is Type::\"id\", or a plain name: of a Source, a Command and a Module.\n"
+#define AUTH_LINT_HELP                                                                                      \
+        "  --rules=FILE     Cedar's text, or its JSON format\n"                                             \
+        "  --entities=FILE  What there is, and what it is in, as Cedar's JSON\n"                            \
+        "Exit status 0: nothing was found; 1: something was.\n"
 #define AUTH_TEST_HELP                                                                                      \
         "  --rules=FILE     Cedar's text, or its JSON format\n"                                             \
         "  --entities=FILE  What there is, and what it is in, as Cedar's JSON\n"                            \
@@ -148,6 +152,9 @@ const struct verb verbs[] = {
                         "Have the security key do something: payload on standard input", NULL, verb_ctap },
         { "auth why", "[PRINCIPAL ACTION RESOURCE]", 0, 3, VERB_OPTION_RULES | VERB_OPTION_REQUESTS, false,
                         "Show what rules decide, and why; nothing is done", AUTH_WHY_HELP, verb_auth_why },
+        { "auth lint", "", 0, 0, VERB_OPTION_RULES, false,
+                        "Find rules that never apply or add nothing, and methods and fields that there are not",
+                        AUTH_LINT_HELP, verb_auth_lint },
         { "auth test", "FILE...", 1, VERB_ANY_NUMBER, VERB_OPTION_RULES, false,
                         "Test whether rules decide as files of expectations say", AUTH_TEST_HELP,
                         verb_auth_test },

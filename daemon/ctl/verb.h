@@ -74,6 +74,7 @@ int verb_update_cachix(struct session *session, const struct options *options);
 int verb_is_online(struct session *session, const struct options *options);
 int verb_get_stats(struct session *session, const struct options *options);
 int verb_logs(struct session *session, const struct options *options);
+int verb_auth_lint(struct session *session, const struct options *options);
 int verb_auth_test(struct session *session, const struct options *options);
 int verb_auth_why(struct session *session, const struct options *options);
 int verb_ctap(struct session *session, const struct options *options);

@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import subprocess
 
 import pytest
@@ -194,3 +195,102 @@ def test_what_is_no_expectation_is_no_success(files, given, said):
 def test_a_broken_expectation_does_not_keep_the_others_from_being_tested(files):
     run = auth("test", files, "-", given="{}\n" + json.dumps(EXPECTED[0]), code=2)
     assert run.stdout == "1 passed, 0 failed\n" and "-:1: " in run.stderr
+
+
+def lint(directory, text, *arguments, code=1):
+    (directory / "rules.cedar").write_text(text)
+    return auth("lint", directory, *arguments, code=code).stdout.splitlines()
+
+
+ADMIN = 'permit (principal == Source::"a", action == Command::"{}", resource == Module::"admin") {};'
+ANY = 'permit (principal == Source::"a", action, resource) when {{ {} }};'
+
+
+@pytest.mark.parametrize(
+    "rule, said",
+    [
+        (ANY.format('principal == Source::"b"'), '1:60: policy0: principal == Source::"b" is never met together with'),
+        (ANY.format('action == Command::"Watch" && action in [Command::"QueryList"]'), "is never met together with"),
+        (ANY.format('[Command::"Watch", Command::"QueryList"].contains(action) && action == Command::"StartVM"'), "never met"),
+        (ANY.format('context has n && context.n == 1 && context.n > 3'), "context.n > 3 is never met together with context.n"),
+        (ANY.format('context has "VmName"') [:-1] + ' unless { context has "VmName" };', "is asked for and ruled out"),
+        (ANY.format('1 == 2'), "1 == 2 is never true"),
+        (ANY.format('context has "VmName" && !true'), "true is never false"),
+        (ANY.format('"a" < 1'), '"a" < 1 always fails: < compares two longs'),
+        (ANY.format('context has "VmName" || "a" < 1'), '"a" < 1 always fails'),
+        (ANY.format('ip("1.2.3.4").isIpv4(1)'), "always fails: isIpv4 takes another number of arguments"),
+        (ANY.format('ip("nonsense").isIpv4()'), "always fails"),
+        (ANY.format('principal like "a"'), "always fails: like takes a string, not an entity"),
+        (ANY.format('context.service == "AdminServise"'), "of a service AdminServise; there is AdminService"),
+        (ANY.format('context has "Vm_Name"'), "context has no Vm_Name: "),
+        (ADMIN.format("StartVm", ""), "1:45: policy0: there is no method StartVm; there is StartVM"),
+        (ADMIN.format("StartUnit", ""), "the rule never applies: StartUnit is a method of systemd"),
+        (ADMIN.format("StartApplication", 'when { context has "VMName" }'), "context has no VMName: StartApplication has VmName"),
+        (ADMIN.format("RegisterService", "when { context.Transport.Nane == \"a\" }"), "context has no Nane: RegisterService has "),
+        (ADMIN.format("StartVM", 'when { context.VmName > 3 }'), "context.VmName > 3 always fails"),
+        ('permit (principal, action in [Command::"Watch", Command::"Wach"], resource);', "1:49: policy0: there is no method Wach"),
+        ('permit (principal, action, resource == Module::"amdin");', "there is no module amdin; there is admin"),
+        ('permit (principal, action, resource == Module::"exec") when { context has x };', "are a stream, of which it has service"),
+        ('permit (principal, action == Command::"NotifyUser", resource == Module::"notify") when { context.Urgency == "CRITICL" };', 'never "CRITICL"; it may be CRITICAL'),
+    ],
+)
+def test_what_is_wrong_with_a_rule_is_found(files, rule, said):
+    found = lint(files, rule)
+    assert len(found) == 1 and found[0].startswith("rules.cedar:1:") and said in found[0], found
+
+
+def test_rules_that_add_nothing_are_found(files):
+    rules = """@id("never a") forbid (principal == Source::"a", action, resource);
+        permit (principal, action == Command::"Watch", resource) when { principal == Source::"a" };
+        permit (principal == Source::"b", action, resource == Module::"admin");
+        permit (principal == Source::"b", action == Command::"Watch", resource == Module::"admin") when { context has "x" };
+        @id("one") permit (principal, action, resource) when { principal.a > 1 };
+        @id("two") permit (principal, action, resource) when { principal.a > 1 };
+        forbid (principal == Source::"a", action, resource);"""
+    found = "\n".join(lint(files, rules))
+    assert "rules.cedar:2:9: policy1: the rule never counts: policy0 (never a) at line 1 forbids all that it permits" in found
+    assert "policy3: the rule adds nothing: policy2 at line 3 permits all of it" in found
+    assert "policy5 (two): the rule adds nothing: it is the same as policy4 (one) at line 5" in found
+    assert "policy6: the rule adds nothing: policy0 (never a) at line 1 forbids all of it" in found
+
+
+CLEAN = [
+    RULES.replace("context.n > 3", 'context has "VmName" && context.VmName like "*-vm"'),
+    'permit (principal, action, resource == Module::"grpc") when { context.service == "health.v1.Health" };',
+    'permit (principal == User::"a", action == Action::"view", resource) when { context.anything == 3 };',
+    'permit (principal, action in [Command::"StartVM", Command::"QueryList"], resource) when { context has "VmName" };',
+    """permit (principal, action, resource == Module::"admin")
+    when { (action == Command::"StartVM" && context.VmName == "a") || (action == Command::"GetUnitStatus" && context.UnitName == "b") };""",
+    """permit (principal, action, resource) when { if principal == Source::"a" then action == Command::"StartApplication" else false }
+    unless { context has "VmName" && !(context.VmName == "x") };""",
+    'permit (principal, action, resource) when { ["a", "b"].contains(context.service) || [Source::"a"].contains(principal) };',
+    'permit (principal == ?principal, action == Command::"Watch", resource);',
+    'permit (principal, action == Command::"Watch", resource); forbid (principal, action, resource) unless { principal == Source::"a" };',
+    'permit (principal, action == Command::"NotifyUser", resource == Module::"notify") when { context.Urgency == "LOW" };',
+    'permit (principal, action, resource) when { principal == Source::"a" || principal == Source::"b" } unless { principal == Source::"b" };',
+]
+
+
+@pytest.mark.parametrize("rules", CLEAN)
+def test_rules_that_are_right_are_let_be(files, rules):
+    assert lint(files, rules, "--entities=entities.json", code=0) == []
+
+
+def test_the_rules_of_the_examples_are_right(files):
+    example = pathlib.Path(__file__).parents[2] / "contrib/examples/rules.cedar"
+    assert lint(files, example.read_text(), code=0) == []
+
+
+def test_entities_make_groups_known(files):
+    group = [{"uid": {"type": "Command", "id": "Watch"}, "attrs": {}, "parents": [{"type": "Command", "id": "looking"}]}]
+    (files / "groups.json").write_text(json.dumps(group))
+    rule = 'permit (principal, action in Command::"looking", resource);'
+    assert lint(files, rule, "--entities=groups.json", code=0) == []
+    assert "no method looking" in lint(files, rule)[0]
+
+
+def test_findings_in_json(files):
+    (found,) = json.loads("".join(lint(files, '@id("x")\n ' + ADMIN.format("StartVm", ""), "--json")))
+    assert (found["file"], found["line"], found["column"], found["rule"], found["id"]) == ("rules.cedar", 2, 46, "policy0", "x")
+    rule = json.dumps({"effect": "permit", "principal": {"op": "All"}, "action": {"op": "==", "entity": {"type": "Command", "id": "StartVm"}}, "resource": {"op": "All"}, "conditions": []})
+    assert lint(files, rule) == ["rules.cedar: policy0: there is no method StartVm; there is StartVM"]
