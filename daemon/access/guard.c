@@ -139,6 +139,10 @@ struct access_guard *access_guard_free(struct access_guard *guard) {
         return NULL;
 }
 
+const struct access_rules *access_guard_rules(const struct access_guard *guard) {
+        return guard->rules;
+}
+
 void access_guard_write_metrics(const struct access_guard *guard, struct openmetrics *metrics) {
         openmetrics_gauge(metrics, "access_rules", NULL,
                         "Access rules in force; 0, and no decisions: access control is off.",
@@ -263,8 +267,9 @@ static bool permit_call(struct rpc_call *call, const ProtobufCMessage *request, 
         /* What cannot be judged is denied, and told of as other denials are. */
         if (r < 0)
                 verdict = (struct access_verdict){
-                        .reason = r == -E2BIG ? "the request has more fields than access rules are asked about"
-                                              : "out of memory",
+                        .reason = r == -E2BIG
+                                        ? "the request has more fields than access rules are asked about"
+                                        : "out of memory",
                 };
         code = verdict.allow ? RPC_OK : r < 0 ? RPC_RESOURCE_EXHAUSTED : RPC_PERMISSION_DENIED;
         guard->failures += verdict.n_failures;

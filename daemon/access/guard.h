@@ -11,6 +11,7 @@
 #include "openmetrics.h"
 
 struct access_guard;
+struct access_rules;
 
 struct access_guard_config {
         bool tls;             /* false (no TLS): peers have no identity, and nothing of the above is asked */
@@ -32,6 +33,9 @@ DEFINE_CLEANUP(struct access_guard, access_guard_free)
 /* Another configuration, or the same files read anew: all of it or, on failure, which has been logged,
  * nothing. */
 int access_guard_configure(struct access_guard *guard, const struct access_guard_config *config);
+
+/* Those in force, until the loop's next turn; NULL: access control is off. */
+const struct access_rules *access_guard_rules(const struct access_guard *guard);
 
 /* For rpc_server_ops: ends the call with UNAUTHENTICATED or PERMISSION_DENIED, logs why, and returns false;
  * or true. */

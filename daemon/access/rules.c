@@ -3,13 +3,12 @@
 
 #include "cedar-parser.h"
 #include "context.h"
+#include "explain.h"
+#include "question.h"
 #include "text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-
-/* A rule's text in an answer or a line of the journal: a condition is one comparison for the most part. */
-#define SHOWN_BYTES 200
 
 struct access_rules {
         struct cedar_policies *policies;
@@ -60,6 +59,14 @@ size_t access_rules_count(const struct access_rules *rules) {
         return cedar_policies_count(rules->policies);
 }
 
+const struct cedar_policies *access_rules_policies(const struct access_rules *rules) {
+        return rules->policies;
+}
+
+const struct cedar_entities *access_rules_entities(const struct access_rules *rules) {
+        return rules->entities;
+}
+
 /* ---- words ---- */
 
 static const char *_printf_(2, 3) say(struct arena *arena, const char *format, ...) {
@@ -72,36 +79,11 @@ static const char *_printf_(2, 3) say(struct arena *arena, const char *format, .
         return arena_strdup(arena, text);
 }
 
-/* A part of the rules' text in one line. Callers are given it, so it is cut short. */
-static const char *quote(struct arena *arena, struct cedar_text text) {
-        char shown[SHOWN_BYTES + sizeof("…")];
-        bool blank = false;
-        size_t n = 0;
-
-        for (size_t i = 0; i < text.n; i++) {
-                bool is_blank = text.s[i] == ' ' || (text.s[i] >= '\t' && text.s[i] <= '\r');
-
-                if (is_blank && blank)
-                        continue;
-                blank = is_blank;
-                if (n == SHOWN_BYTES) {
-                        /* Not in the middle of a character. */
-                        while (n > 0 && (shown[n - 1] & 0xC0) == 0x80)
-                                n--;
-                        n -= n > 0 && (shown[n - 1] & 0x80);
-                        memcpy(shown + n, "…", sizeof("…") - 1);
-                        n += sizeof("…") - 1;
-                        break;
-                }
-                shown[n++] = is_blank ? ' ' : text.s[i];
-        }
-        return arena_memdup_text(arena, shown, n);
-}
-
 static const char *name_rule(
                 const struct access_rules *rules, const struct cedar_policy *policy, struct arena *arena) {
         const char *file = cedar_policies_name(rules->policies), *base = strrchr(file, '/');
-        const char *id = quote(arena, policy->id), *name = quote(arena, policy->name);
+        const char *id = access_quote(arena, policy->id, ACCESS_SHOWN_BYTES_MAX);
+        const char *name = access_quote(arena, policy->name, ACCESS_SHOWN_BYTES_MAX);
 
         if (!id || !name)
                 return NULL;
@@ -121,7 +103,8 @@ static const char *name_lack(
         if (cedar_nearest(rules->policies, rules->entities, request, true, arena, &near, 1) <= 0)
                 return "no rule permits it";
         rule = name_rule(rules, near.policy, arena);
-        condition = quote(arena, cedar_policies_text(rules->policies, near.explanation.span));
+        condition = access_quote(arena, cedar_policies_text(rules->policies, near.explanation.span),
+                        ACCESS_SHOWN_BYTES_MAX);
         if (!rule || !condition)
                 return NULL;
         return say(arena, "no rule permits it; %s would, %s %s", rule,
@@ -131,33 +114,43 @@ static const char *name_lack(
 
 /* ---- judging ---- */
 
-/* "/admin.AdminService/StartVM": package, service and method. False: it is none of these. */
-static bool split_path(const char *path, struct cedar_text *package, struct cedar_text *service,
-                struct cedar_text *method) {
-        const char *dot = path[0] == '/' ? strchr(path, '.') : NULL, *slash = dot ? strchr(dot, '/') : NULL;
+bool access_split_service(const char *name, struct cedar_text *ret_module, struct cedar_text *ret_service) {
+        const char *dot = strchr(name, '.');
 
-        if (!slash || dot == path + 1 || slash == dot + 1 || slash[1] == '\0')
+        if (!dot || dot == name || dot[1] == '\0')
                 return false;
-        *package = (struct cedar_text){ path + 1, (size_t) (dot - path - 1) };
-        *service = (struct cedar_text){ dot + 1, (size_t) (slash - dot - 1) };
+        *ret_module = (struct cedar_text){ name, (size_t) (dot - name) };
+        *ret_service = cedar_text_of(dot + 1);
+        return true;
+}
+
+/* "/admin.AdminService/StartVM": package, service and method. False: it is none of these. */
+static bool split_path(const char *path, struct cedar_text *module, struct cedar_text *service,
+                struct cedar_text *method) {
+        const char *slash = path[0] == '/' ? strchr(path + 1, '/') : NULL;
+
+        if (!slash || slash[1] == '\0' || !access_split_service(path + 1, module, service) ||
+                        service->s >= slash)
+                return false;
+        service->n = (size_t) (slash - service->s);
         *method = cedar_text_of(slash + 1);
         return true;
 }
 
 int access_rules_judge(const struct access_rules *rules, const char *principal, const char *path,
                 const ProtobufCMessage *request, struct arena *arena, struct access_verdict *ret) {
-        struct cedar_text package, service, method;
+        struct cedar_text module, service, method;
         struct cedar_decision decision;
         struct cedar_request asked;
         int r;
 
         *ret = (struct access_verdict){};
-        if (!split_path(path, &package, &service, &method))
+        if (!split_path(path, &module, &service, &method))
                 return -EINVAL;
         asked = (struct cedar_request){
-                .principal = cedar_uid_new(arena, CEDAR_TEXT("Source"), cedar_text_of(principal)),
-                .action = cedar_uid_new(arena, CEDAR_TEXT("Command"), method),
-                .resource = cedar_uid_new(arena, CEDAR_TEXT("Module"), package),
+                .principal = cedar_uid_new(arena, cedar_text_of(ACCESS_PRINCIPAL), cedar_text_of(principal)),
+                .action = cedar_uid_new(arena, cedar_text_of(ACCESS_ACTION), method),
+                .resource = cedar_uid_new(arena, cedar_text_of(ACCESS_RESOURCE), module),
         };
         if (!asked.principal || !asked.action || !asked.resource)
                 return -ENOMEM;

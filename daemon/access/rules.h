@@ -18,6 +18,13 @@ DEFINE_CLEANUP(struct access_rules, access_rules_free)
 
 /* How many rules there are. */
 size_t access_rules_count(const struct access_rules *rules);
+const struct cedar_policies *access_rules_policies(const struct access_rules *rules);
+/* NULL: there are none. */
+const struct cedar_entities *access_rules_entities(const struct access_rules *rules);
+
+/* "admin.AdminService", or what begins with it: the module that rules name, and the rest. False: it is no
+ * service of a package. */
+bool access_split_service(const char *name, struct cedar_text *ret_module, struct cedar_text *ret_service);
 
 struct access_verdict {
         bool allow;

@@ -80,11 +80,28 @@ static void read_logs(struct rpc_call *call, const ProtobufCMessage *message, vo
         forward_stream(userdata, call, &target, &request->request->base);
 }
 
+static void decide(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {
+        const Admin__DecideRequest *request = (const Admin__DecideRequest *) message;
+        const struct forward_target target = {
+                .vm = vm_or_host(request->vmname),
+                .service = &access__access_service__descriptor,
+                .method = "Decide",
+                .quiet = true,
+        };
+
+        if (!request->request) {
+                answer_fail(call, RPC_INVALID_ARGUMENT, "there must be a Request: what to decide on");
+                return;
+        }
+        forward_unary(userdata, call, &target, &request->request->base);
+}
+
 static const struct rpc_method methods[] = {
         { .name = "ManageUnit", .handle = manage_unit },
         { .name = "ListUnits", .handle = list_units },
         { .name = "WatchUnit", .handle = watch_unit, .streams_response = true },
         { .name = "ReadLogs", .handle = read_logs, .streams_response = true },
+        { .name = "Decide", .handle = decide },
 };
 
 const struct rpc_service fleet_service = {

@@ -4,6 +4,7 @@
 #include "agent-link.h"
 #include "application.h"
 #include "bus-object.h"
+#include "decide.h"
 #include "fleet.h"
 #include "forward-stream.h"
 #include "log.h"
@@ -253,6 +254,8 @@ static int set_up_server(struct manager *manager) {
                 r = rpc_server_add_service(manager->server, &admin_service, manager);
         if (r >= 0)
                 r = rpc_server_add_service(manager->server, &fleet_service, manager);
+        if (r >= 0)
+                r = rpc_server_add_service(manager->server, &access_service, manager->guard);
         if (r >= 0)
                 r = rpc_health_new(&manager->health, manager->server);
         if (r >= 0)

@@ -5,6 +5,7 @@
 #include "bus-object.h"
 #include "call.h"
 #include "ctap.h"
+#include "decide.h"
 #include "descriptors.h"
 #include "exec.h"
 #include "hwid.h"
@@ -277,6 +278,9 @@ static int make_server(struct manager *manager) {
         if (r < 0)
                 return r;
         r = rpc_server_add_service(manager->server, &locale_service, manager);
+        if (r < 0)
+                return r;
+        r = rpc_server_add_service(manager->server, &access_service, manager->guard);
         if (r < 0)
                 return r;
         r = add_enabled_services(manager);

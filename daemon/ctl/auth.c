@@ -2,11 +2,12 @@
 #include "auth.h"
 
 #include "cedar-parser.h"
-#include "cedar-print.h"
+#include "explain.h"
 #include "failure.h"
 #include "output.h"
 #include "text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 /* ---- files ---- */
@@ -51,16 +52,6 @@ void auth_files_clear(struct auth_files *files) {
 
 /* ---- the request ---- */
 
-int auth_read_uid(struct arena *arena, const char *what, const char *type, struct cedar_text text,
-                const struct cedar_uid **ret, char **ret_error) {
-        if (!memmem(text.s, text.n, "::", 2)) {
-                text = cedar_text_copy(arena, text);
-                *ret = text.s ? cedar_uid_new(arena, cedar_text_of(type), text) : NULL;
-                return *ret ? 0 : -ENOMEM;
-        }
-        return cedar_parse_uid(arena, what, text, ret, ret_error);
-}
-
 /* A member of a request in JSON: a text, or an entity's object. */
 static int read_json_uid(struct arena *arena, const json_t *request, const char *key, const char *type,
                 const struct cedar_uid **ret, struct cedar_json_error *error) {
@@ -73,7 +64,7 @@ static int read_json_uid(struct arena *arena, const json_t *request, const char 
         name = text_printf("%s: %s", error->name, key);
         if (!name || cedar_json_text(arena, json, &text) < 0)
                 return -ENOMEM;
-        return auth_read_uid(arena, name, type, text, ret, &error->message);
+        return access_read_uid(arena, name, type, text, ret, &error->message);
 }
 
 int auth_read_request(struct arena *arena, const json_t *json, struct cedar_request *ret,
@@ -83,12 +74,17 @@ int auth_read_request(struct arena *arena, const json_t *json, struct cedar_requ
         int r;
 
         ret->context = &empty;
-        r = read_json_uid(arena, json, "principal", AUTH_PRINCIPAL, &ret->principal, error);
+        r = read_json_uid(arena, json, "principal", ACCESS_PRINCIPAL, &ret->principal, error);
         if (r >= 0)
-                r = read_json_uid(arena, json, "action", AUTH_ACTION, &ret->action, error);
+                r = read_json_uid(arena, json, "action", ACCESS_ACTION, &ret->action, error);
         if (r >= 0)
-                r = read_json_uid(arena, json, "resource", AUTH_RESOURCE, &ret->resource, error);
+                r = read_json_uid(arena, json, "resource", ACCESS_RESOURCE, &ret->resource, error);
         return r < 0 || !context ? r : cedar_json_context(arena, context, &ret->context, error);
+}
+
+int auth_explain(const struct auth_files *files, const struct cedar_request *request, struct arena *arena,
+                Access__DecideResponse **ret) {
+        return access_explain(arena, files->policies, files->entities, request, false, ret);
 }
 
 /* ---- words ---- */
@@ -114,52 +110,46 @@ void auth_print_text(struct cedar_text text) {
         }
 }
 
-void auth_print_policy(const struct auth_files *files, const struct cedar_policy *policy) {
-        auth_print_text(policy->id);
-        if (policy->name.n > 0) {
+void auth_print_policy(const Access__Policy *policy) {
+        output_text(stdout, policy->id);
+        if (!isempty(policy->name)) {
                 fputs(" (", stdout);
-                auth_print_text(policy->name);
+                output_text(stdout, policy->name);
                 putchar(')');
         }
-        printf(" at %s", cedar_policies_name(files->policies));
+        fputs(" at ", stdout);
+        output_text(stdout, policy->file);
         if (policy->line > 0)
-                printf(":%u", policy->line);
+                printf(":%" PRIu32, policy->line);
 }
 
-void auth_print_near(const struct auth_files *files, const struct cedar_near *near) {
-        const struct cedar_explanation *explanation = &near->explanation;
-        struct cedar_text text = cedar_policies_text(files->policies, explanation->span);
-        _cleanup_(freep) char *printed = NULL;
-        unsigned line, column;
-
-        auth_print_policy(files, near->policy);
-        printf(" meets %zu of its %zu conditions, not ", explanation->n_met, explanation->n_conditions);
-        if (explanation->unless)
+void auth_print_near(const Access__NearPolicy *near) {
+        if (near->policy)
+                auth_print_policy(near->policy);
+        printf(" meets %" PRIu32 " of its %" PRIu32 " conditions, not ", near->met, near->conditions);
+        if (near->unless)
                 fputs("unless ", stdout);
-        if (text.n > 0) {
-                cedar_policies_position(files->policies, explanation->span, &line, &column);
-                auth_print_text(text);
-                printf(" at line %u, column %u", line, column);
-        } else {
-                printed = explanation->in_scope ? cedar_print_scope(near->policy, explanation->var)
-                                                : cedar_print_node(explanation->node);
-                auth_print_text(cedar_text_of(strempty(printed)));
+        output_text(stdout, near->condition);
+        if (near->line > 0)
+                printf(" at line %" PRIu32 ", column %" PRIu32, near->line, near->column);
+        if (!isempty(near->error)) {
+                fputs(", which fails: ", stdout);
+                output_text(stdout, near->error);
         }
-        if (explanation->failure)
-                printf(", which fails: %s", explanation->failure);
 }
 
-static json_t *id_json(const struct cedar_policy *policy) {
-        return json_stringn_nocheck(policy->id.s, policy->id.n);
+static void append_id(json_t *ids, const Access__Policy *policy) {
+        if (policy)
+                json_array_append_new(ids, output_text_json(policy->id));
 }
 
-json_t *auth_decision_json(const struct cedar_decision *decision) {
+json_t *auth_decision_json(const Access__DecideResponse *decision) {
         json_t *reasons = json_array(), *errors = json_array();
 
         for (size_t i = 0; i < decision->n_reasons; i++)
-                json_array_append_new(reasons, id_json(decision->reasons[i]));
-        for (size_t i = 0; i < decision->n_failures; i++)
-                json_array_append_new(errors, id_json(decision->failures[i].policy));
-        return json_pack("{s:s,s:o,s:o}", "decision", decision->allow ? "allow" : "deny", "reason", reasons,
-                        "errors", errors);
+                append_id(reasons, decision->reasons[i]);
+        for (size_t i = 0; i < decision->n_errors; i++)
+                append_id(errors, decision->errors[i]->policy);
+        return json_pack("{s:s,s:o,s:o}", "decision", decision->allowed ? "allow" : "deny", "reason",
+                        reasons, "errors", errors);
 }

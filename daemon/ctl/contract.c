@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "contract.h"
 
+#include "access.pb-c.h"
 #include "admin.pb-c.h"
 #include "ctap.pb-c.h"
 #include "descriptor_subset.pb-c.h"
@@ -25,6 +26,7 @@
 
 /* The set has their names, and which of them take streams; these have the messages. */
 static const ProtobufCServiceDescriptor *const services[] = {
+        &access__access_service__descriptor,
         &admin__admin_service__descriptor,
         &admin__fleet_service__descriptor,
         &ctap__ctap__descriptor,

@@ -71,8 +71,8 @@ static bool is_type(const struct cedar_uid *uid, const char *type) {
 }
 
 static void note_type(struct walk *walk, const struct cedar_uid *uid, struct cedar_span span _unused_) {
-        walk->is_of_givc = walk->is_of_givc || is_type(uid, AUTH_PRINCIPAL) || is_type(uid, AUTH_ACTION) ||
-                        is_type(uid, AUTH_RESOURCE);
+        walk->is_of_givc = walk->is_of_givc || is_type(uid, ACCESS_PRINCIPAL) || is_type(uid, ACCESS_ACTION) ||
+                        is_type(uid, ACCESS_RESOURCE);
 }
 
 int lint_contract_begin(struct lint *lint) {
@@ -93,9 +93,9 @@ int lint_contract_begin(struct lint *lint) {
                 return -ENOMEM;
         for (size_t i = 0; i < lint->n_methods; i++) {
                 lint->actions[i] = cedar_uid_new(
-                                lint->arena, cedar_text_of(AUTH_ACTION), lint->methods[i].name);
+                                lint->arena, cedar_text_of(ACCESS_ACTION), lint->methods[i].name);
                 lint->modules[i] = cedar_uid_new(
-                                lint->arena, cedar_text_of(AUTH_RESOURCE), lint->methods[i].module);
+                                lint->arena, cedar_text_of(ACCESS_RESOURCE), lint->methods[i].module);
                 if (!lint->actions[i] || !lint->modules[i])
                         return -ENOMEM;
         }
@@ -118,9 +118,9 @@ static bool is_known_uid(
 static void check_uid(struct walk *walk, const struct cedar_uid *uid, struct cedar_span span) {
         struct contract_guess guess = { .wanted = uid->id };
         struct lint *lint = walk->lint;
-        bool is_action = is_type(uid, AUTH_ACTION);
+        bool is_action = is_type(uid, ACCESS_ACTION);
 
-        if (!is_action && !is_type(uid, AUTH_RESOURCE))
+        if (!is_action && !is_type(uid, ACCESS_RESOURCE))
                 return;
         walk->has_command = true;
         if (is_known_uid(lint, uid, is_action ? lint->actions : lint->modules))

@@ -135,40 +135,30 @@ static void print_expected(const struct expectation *expectation, const struct c
         auth_print_text(absent ? *absent : cedar_text_of("no rule"));
 }
 
-static int print_decided(const struct tests *tests, const struct expectation *expectation,
-                const struct cedar_decision *decision, struct arena *arena) {
-        struct cedar_near near;
-        int n = 0;
-
-        if (decision->n_reasons == 0) {
+static void print_decided(const Access__DecideResponse *decision) {
+        if (decision->n_reasons == 0)
                 fputs(", but no rule permits it", stdout);
-                n = cedar_nearest(tests->files->policies, tests->files->entities, &expectation->request,
-                                false, arena, &near, 1);
-                if (n > 0) {
-                        fputs("; near: ", stdout);
-                        auth_print_near(tests->files, &near);
-                }
+        if (decision->n_nearest > 0) {
+                fputs("; near: ", stdout);
+                auth_print_near(decision->nearest[0]);
         }
         for (size_t i = 0; i < decision->n_reasons; i++) {
-                fputs(i > 0                                       ? ", "
-                                                : decision->allow ? ", but permitted by "
-                                                                  : ", but forbidden by ",
+                fputs(i > 0                                         ? ", "
+                                                : decision->allowed ? ", but permitted by "
+                                                                    : ", but forbidden by ",
                                 stdout);
-                auth_print_policy(tests->files, decision->reasons[i]);
+                auth_print_policy(decision->reasons[i]);
         }
-        for (size_t i = 0; i < decision->n_failures; i++) {
+        for (size_t i = 0; i < decision->n_errors; i++) {
                 fputs("; not counted: ", stdout);
-                auth_print_policy(tests->files, decision->failures[i].policy);
+                auth_print_policy(decision->errors[i]->policy);
                 fputs(" fails: ", stdout);
-                auth_print_text(cedar_text_of(decision->failures[i].message));
+                output_text(stdout, decision->errors[i]->message);
         }
-        return MIN(n, 0);
 }
 
-static int print_failure(const struct tests *tests, const char *where, const struct expectation *expectation,
-                const struct cedar_decision *decision, struct arena *arena) {
-        int r;
-
+static int print_failure(const char *where, const struct expectation *expectation,
+                const struct cedar_decision *decision, const Access__DecideResponse *words) {
         fputs(where, stdout);
         if (expectation->name.n > 0) {
                 fputs(" (", stdout);
@@ -177,14 +167,14 @@ static int print_failure(const struct tests *tests, const char *where, const str
         }
         fputs(": ", stdout);
         print_expected(expectation, decision);
-        r = print_decided(tests, expectation, decision, arena);
+        print_decided(words);
         putchar('\n');
-        return r;
+        return 0;
 }
 
 static int add_failure(struct tests *tests, const char *where, const struct expectation *expectation,
-                const struct cedar_decision *decision) {
-        json_t *failure = auth_decision_json(decision);
+                const Access__DecideResponse *words) {
+        json_t *failure = auth_decision_json(words);
 
         if (!failure || json_object_set_new(failure, "where", output_text_json(where)) < 0 ||
                         json_object_set_new(failure, "name",
@@ -205,6 +195,7 @@ static int test_one(struct tests *tests, const char *where, const json_t *json) 
         struct cedar_json_error error = { .name = where };
         struct expectation expectation = {};
         struct cedar_decision decision;
+        Access__DecideResponse *words;
         int r;
 
         arena_init(&arena, AUTH_DECISION_BYTES);
@@ -224,8 +215,11 @@ static int test_one(struct tests *tests, const char *where, const json_t *json) 
                 return 0;
         }
         tests->n_failed++;
-        return tests->failures ? add_failure(tests, where, &expectation, &decision)
-                               : print_failure(tests, where, &expectation, &decision, &arena);
+        r = auth_explain(tests->files, &expectation.request, &arena, &words);
+        if (r < 0)
+                return r;
+        return tests->failures ? add_failure(tests, where, &expectation, words)
+                               : print_failure(where, &expectation, &decision, words);
 }
 
 /* ---- files ---- */

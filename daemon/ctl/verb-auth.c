@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* auth why: what a file of rules decides, and why; nothing is done, and nobody is asked. */
+/* auth why: what rules decide, of a file or of a daemon, and why; nothing is done. */
+#include "admin.pb-c.h"
 #include "auth.h"
 
 #include "cedar-json.h"
@@ -9,67 +10,56 @@
 #include "output.h"
 #include "session.h"
 #include "text.h"
+#include "unit-name.h"
 
 #include <inttypes.h>
 
-/* Of rules that nearly permit, so many are told of. */
-#define NEAR_MAX 3
-
 /* ---- the answer ---- */
 
-static void print_uid(const struct cedar_uid *uid) {
-        auth_print_text(uid->type);
-        fputs("::\"", stdout);
-        auth_print_text(uid->id);
-        putchar('"');
-}
-
-static int print_nearest(
-                const struct auth_files *files, const struct cedar_request *request, struct arena *arena) {
-        struct cedar_near near[NEAR_MAX];
-        int n = cedar_nearest(files->policies, files->entities, request, false, arena, near, NEAR_MAX);
-
-        for (int i = 0; i < n; i++) {
-                fputs("  near: ", stdout);
-                auth_print_near(files, &near[i]);
-                putchar('\n');
-        }
-        return MIN(n, 0);
-}
-
-static int print_decision(const struct auth_files *files, const struct cedar_request *request,
-                const struct cedar_decision *decision, struct arena *arena) {
-        print_uid(request->principal);
-        fputs(decision->allow ? " may " : " may not ", stdout);
-        print_uid(request->action);
+static void print_decision(const Access__DecideResponse *decision) {
+        output_text(stdout, decision->principal);
+        fputs(decision->allowed ? " may " : " may not ", stdout);
+        output_text(stdout, decision->action);
         fputs(" on ", stdout);
-        print_uid(request->resource);
+        output_text(stdout, decision->resource);
         putchar('\n');
         for (size_t i = 0; i < decision->n_reasons; i++) {
-                fputs(decision->allow ? "  permitted by " : "  forbidden by ", stdout);
-                auth_print_policy(files, decision->reasons[i]);
+                fputs(decision->allowed ? "  permitted by " : "  forbidden by ", stdout);
+                auth_print_policy(decision->reasons[i]);
                 putchar('\n');
         }
-        for (size_t i = 0; i < decision->n_failures; i++) {
+        for (size_t i = 0; i < decision->n_errors; i++) {
                 fputs("  not counted: ", stdout);
-                auth_print_policy(files, decision->failures[i].policy);
-                printf(" fails: %s\n", decision->failures[i].message);
+                if (decision->errors[i]->policy)
+                        auth_print_policy(decision->errors[i]->policy);
+                fputs(" fails: ", stdout);
+                output_text(stdout, decision->errors[i]->message);
+                putchar('\n');
         }
-        if (decision->n_reasons > 0)
-                return 0;
-        puts("  no policy permits it");
-        return print_nearest(files, request, arena);
+        if (decision->n_reasons == 0)
+                puts("  no policy permits it");
+        for (size_t i = 0; i < decision->n_nearest; i++) {
+                fputs("  near: ", stdout);
+                auth_print_near(decision->nearest[i]);
+                putchar('\n');
+        }
+}
+
+static int show(const struct options *options, const Access__DecideResponse *decision) {
+        if (options->json)
+                return output_json(stdout, auth_decision_json(decision));
+        print_decision(decision);
+        return 0;
 }
 
 static int decide(const struct options *options, const struct auth_files *files,
                 const struct cedar_request *request, struct arena *arena) {
-        struct cedar_decision decision;
+        Access__DecideResponse *decision;
         int r;
 
-        r = cedar_authorize(files->policies, files->entities, request, arena, &decision);
+        r = auth_explain(files, request, arena, &decision);
         if (r >= 0)
-                r = options->json ? output_json(stdout, auth_decision_json(&decision))
-                                  : print_decision(files, request, &decision, arena);
+                r = show(options, decision);
         return r < 0 ? fail_errno(r, "cannot decide") : EXIT_DONE;
 }
 
@@ -77,13 +67,13 @@ static int decide(const struct options *options, const struct auth_files *files,
 
 static int read_arguments(
                 const struct options *options, struct arena *arena, struct cedar_request *request) {
-        static const char *const types[] = { AUTH_PRINCIPAL, AUTH_ACTION, AUTH_RESOURCE };
+        static const char *const types[] = { ACCESS_PRINCIPAL, ACCESS_ACTION, ACCESS_RESOURCE };
         const struct cedar_uid **uids[] = { &request->principal, &request->action, &request->resource };
         _cleanup_(freep) char *error = NULL;
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(types); i++) {
-                r = auth_read_uid(arena, options->arguments[i], types[i],
+                r = access_read_uid(arena, options->arguments[i], types[i],
                                 cedar_text_of(options->arguments[i]), uids[i], &error);
                 if (r < 0)
                         return error ? fail_usage("%s", error) : fail_errno(r, options->arguments[i]);
@@ -175,15 +165,78 @@ static int answer_lines(const struct options *options, const struct auth_files *
         return code;
 }
 
-int verb_auth_why(struct session *session _unused_, const struct options *options) {
+/* ---- one request, to a daemon ---- */
+
+static int on_answer(
+                struct session *session, const ProtobufCMessage *response, const char *subject _unused_) {
+        int r = show(session->options, (const Access__DecideResponse *) response);
+
+        return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;
+}
+
+/* Of the admin itself or, through it, of a VM's agent. */
+static int ask(struct session *session, const struct options *options, Access__DecideRequest *request) {
+        Admin__DecideRequest in_vm = ADMIN__DECIDE_REQUEST__INIT;
+        struct session_request asked = { .method = "Decide", .what = "cannot ask", .show = on_answer };
+        _cleanup_(freep) char *what = NULL;
+        int r;
+
+        if (options->vm) {
+                r = vm_name_check(options->vm);
+                if (r != EXIT_DONE)
+                        return r;
+                in_vm.vmname = (char *) options->vm;
+                in_vm.request = request;
+                asked.service = &admin__fleet_service__descriptor;
+                asked.message = &in_vm.base;
+                what = text_printf("cannot ask the agent of %s", options->vm);
+        } else {
+                asked.service = &access__access_service__descriptor;
+                asked.message = &request->base;
+                what = text_printf("cannot ask %s", options->name);
+        }
+        if (!what)
+                return fail_errno(-ENOMEM, "cannot ask");
+        asked.what = what;
+        r = session_call(session, &asked);
+        return r == EXIT_DONE ? session_run(session) : r;
+}
+
+static int ask_arguments(struct session *session, const struct options *options) {
+        Access__DecideRequest request = ACCESS__DECIDE_REQUEST__INIT;
+        _cleanup_(freep) char *context = NULL;
+        size_t size;
+        int r;
+
+        request.principal = (char *) options->arguments[0];
+        request.action = (char *) options->arguments[1];
+        request.resource = (char *) options->arguments[2];
+        if (options->context) {
+                r = auth_read_file(options->context, ACCESS_QUESTION_BYTES_MAX, &context, &size);
+                if (r != EXIT_DONE)
+                        return r;
+                if (!text_is_utf8(context, size) || strlen(context) != size) {
+                        complain("%s: not JSON: there are bytes that are no text", options->context);
+                        return EXIT_USAGE;
+                }
+                request.context = context;
+        }
+        return ask(session, options, &request);
+}
+
+int verb_auth_why(struct session *session, const struct options *options) {
         _cleanup_(auth_files_clear) struct auth_files files = {};
         _cleanup_(arena_clear) struct arena arena = {};
         int r;
 
-        if (!options->rules)
-                return fail_usage("--rules=FILE says which rules to decide by");
+        if (!options->rules && (options->entities || options->requests))
+                return fail_usage("--entities and --requests go with --rules=FILE; a daemon has its own");
+        if (options->rules && options->vm)
+                return fail_usage("either --rules=FILE, or --vm=VM");
         if (options->requests ? options->n_arguments > 0 || options->context : options->n_arguments != 3)
                 return fail_usage("either PRINCIPAL ACTION RESOURCE, or --requests=FILE");
+        if (!options->rules)
+                return ask_arguments(session, options);
         r = auth_files_load(&files, options->rules, options->entities);
         if (r != EXIT_DONE)
                 return r;

@@ -36,7 +36,9 @@
                                 SERVICE_HELP help, verb_manage                                              \
         }
 #define AUTH_WHY_HELP                                                                                       \
-        "  --rules=FILE     Cedar's text, or its JSON format\n"                                             \
+        "Without --rules, the admin is asked, or VM's agent: by the rules in force there.\n"                \
+        "  --vm=VM          That VM's agent\n"                                                              \
+        "  --rules=FILE     Ask nobody: Cedar's text, or its JSON format\n"                                 \
         "  --entities=FILE  What there is, and what it is in, as Cedar's JSON\n"                            \
         "  --context=FILE   The context of the request: a JSON object\n"                                    \
         "  --requests=FILE  Many requests, a JSON object a line: principal, action, resource,\n"            \
@@ -150,8 +152,8 @@ const struct verb verbs[] = {
                         verb_update_cachix },
         { "ctap", "OPERATION[+ARGUMENT]", 1, 1, 0, false,
                         "Have the security key do something: payload on standard input", NULL, verb_ctap },
-        { "auth why", "[PRINCIPAL ACTION RESOURCE]", 0, 3, VERB_OPTION_RULES | VERB_OPTION_REQUESTS, false,
-                        "Show what rules decide, and why; nothing is done", AUTH_WHY_HELP, verb_auth_why },
+        { "auth why", "[PRINCIPAL ACTION RESOURCE]", 0, 3, VERB_OPTION_VM | VERB_OPTION_RULES | VERB_OPTION_REQUESTS,
+                        false, "Show what rules decide, and why; nothing is done", AUTH_WHY_HELP, verb_auth_why },
         { "auth lint", "", 0, 0, VERB_OPTION_RULES, false,
                         "Find rules that never apply or add nothing, and methods and fields that there are not",
                         AUTH_LINT_HELP, verb_auth_lint },

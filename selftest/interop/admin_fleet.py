@@ -45,7 +45,7 @@ class Admin:
 
     def __init__(self, certificates, directory, environment=None):
         self._certificates = certificates
-        self._port = free_port()
+        self.port = free_port()
         self._stored = None
         self._news = threading.Condition()
         self._log = ""
@@ -62,7 +62,7 @@ class Admin:
         command = [
             os.environ["GIVC_ADMIN"],
             "--debug",
-            f"--listen=127.0.0.1:{self._port}",
+            f"--listen=127.0.0.1:{self.port}",
             f"--ca-cert={member}/ca-cert.pem",
             f"--host-cert={member}/cert.pem",
             f"--host-key={member}/key.pem",
@@ -132,7 +132,7 @@ class Admin:
     def channel(self, who="gui-vm"):
         ca, key, certificate = credentials(self._certificates, who)
         return grpc.secure_channel(
-            f"ipv4:127.0.0.1:{self._port}",
+            f"ipv4:127.0.0.1:{self.port}",
             grpc.ssl_channel_credentials(ca, key, certificate),
             (
                 ("grpc.ssl_target_name_override", "admin-vm"),
@@ -205,9 +205,10 @@ class Watcher:
 
 
 class Agent:
-    """An agent of a VM, with units that set() moves. Without watch it is a deployed one, which can only be asked."""
+    """An agent of a VM, with units that set() moves. Without watch it is a deployed one, which can only be asked. services
+    are more of it, by name."""
 
-    def __init__(self, certificates, vm, watch=True):
+    def __init__(self, certificates, vm, watch=True, services=None):
         self.vm = vm
         self.name = f"givc-{vm}.service"
         self.moves = []  # (method, unit) of every call that moves a unit
@@ -215,6 +216,7 @@ class Agent:
         self.hanging = ()  # methods that do not answer
         self._certificates = certificates
         self._watch = watch
+        self._services = services or {}
         self._lock = threading.Lock()
         self._units = {}
         self._watchers = []
@@ -234,6 +236,8 @@ class Agent:
         self._server.add_generic_rpc_handlers((pb.handler("systemd.UnitControlService", self),))
         if self._watch:
             self._server.add_generic_rpc_handlers((pb.handler("systemd.UnitWatchService", self),))
+        for name, service in self._services.items():
+            self._server.add_generic_rpc_handlers((pb.handler(name, service),))
         port = self._server.add_secure_port(
             f"127.0.0.1:{self._port}", grpc.ssl_server_credentials([(key, certificate)], ca, True)
         )

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access.pb-c.h"
 #include "admin.pb-c.h"
 #include "ctap.pb-c.h"
 #include "descriptor_subset.pb-c.h"
@@ -341,7 +342,10 @@ static const struct service_case services[] = {
                 { "ManageUnit(admin.ManageUnitRequest) systemd.UnitDetail",
                         "ListUnits(admin.ListUnitsRequest) systemd.ListUnitsResponse",
                         "WatchUnit(admin.UnitStatusRequest) stream systemd.UnitStatus",
-                        "ReadLogs(admin.ReadLogsRequest) stream logs.LogEntry" } },
+                        "ReadLogs(admin.ReadLogsRequest) stream logs.LogEntry",
+                        "Decide(admin.DecideRequest) access.DecideResponse" } },
+        { &access__access_service__descriptor, "access.AccessService",
+                { "Decide(access.DecideRequest) access.DecideResponse" } },
         { &stats__stats_service__descriptor, "stats.StatsService",
                 { "GetStats(stats.StatsRequest) stats.StatsResponse",
                         "GetSysinfo(stats.StatsRequest) stats.SysinfoResponse" } },
@@ -457,7 +461,7 @@ Test(proto, descriptor_set) {
 
         set = givc__descriptor__file_descriptor_set__unpack(NULL, givc_descriptors_size(), givc_descriptors);
         cr_assert_not_null(set);
-        cr_assert_eq(set->n_file, 16);
+        cr_assert_eq(set->n_file, 17);
 
         for (size_t i = 0; i < set->n_file; i++) {
                 files[i] = givc__descriptor__file_descriptor_proto__unpack(
