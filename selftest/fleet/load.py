@@ -192,14 +192,16 @@ class Load:
         answer = self._call(self._asker.QueryList, 'Empty')
         return {item.Name for item in answer.List if item.Name.startswith('load')} if answer else set()
 
-    def _wait_listed(self, wanted):
-        """Until the registry has these instances and no other: it may yet hear of those whose start was not acknowledged."""
+    def _wait_listed(self):
+        """Until the registry has what runs and nothing else, which is returned. Both may yet change: an agent may still be
+        busy with a start whose caller has gone, and the registry hears of it afterwards."""
         with self.fleet.popen(HOST, ['givcctl', 'watch', '--json', '--initial'], stdout=subprocess.PIPE) as watch:
             try:
-                while self._listed() != wanted:
+                while (listed := self._listed()) != set(units := self.units()):
                     wait_line(watch, 'load')
+                return units
             except Timeout:
-                raise AssertionError(f'the registry has {sorted(self._listed())}, and there are {sorted(wanted)}') from None
+                raise AssertionError(f'the registry has {sorted(listed)}, and there are {sorted(units)}') from None
             finally:
                 watch.kill()
 
@@ -207,8 +209,7 @@ class Load:
         """With nothing under way: what was acknowledged is so, the registry has what runs and nothing else."""
         self._pause()
         self.fleet.wait_registered()
-        units = self.units()
-        self._wait_listed(set(units))
+        units = self._wait_listed()
         assert not self.faults, self.faults[:20]
         assert self.running <= set(units), f'lost: {self.running - set(units)}'
         assert not self.stopped & set(units), f'risen: {self.stopped & set(units)}'

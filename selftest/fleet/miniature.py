@@ -215,11 +215,12 @@ class Fleet:
         options.setdefault('stdout', subprocess.PIPE)
         options.setdefault('stderr', subprocess.PIPE)
         stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
-        with self.popen(machine, argv, stdin=options.pop('stdin', stdin), **options) as process:
+        # A session of its own: what the command started holds its pipes, and must go with it.
+        with self.popen(machine, argv, stdin=options.pop('stdin', stdin), start_new_session=True, **options) as process:
             try:
                 out, err = process.communicate(input, timeout=timeout)
             except BaseException as error:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 out, err = process.communicate()
                 if isinstance(error, subprocess.TimeoutExpired):
                     raise Timeout(f'{machine}: {" ".join(argv)}: still running after {timeout} s\n{out}{err}') from None
