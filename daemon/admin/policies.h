@@ -14,6 +14,8 @@
 /* Where the deployed admin has them when it is not told. */
 #define POLICIES_DEPLOYED "/etc/policies"
 
+/* One of them: what agents take. */
+#define POLICY_BYTES_MAX (16 * 1024 * 1024)
 /* A URL. */
 #define POLICY_URL_MAX 2048
 /* How givc-policy-fetch exits; what failed, otherwise. */

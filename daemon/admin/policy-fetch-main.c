@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * givc-policy-fetch URL DIRECTORY: brings a policy into DIRECTORY/policy.bin, if it is another than what it
- * has brought there before, which the server knows by its ETag. For the admin, which reads the exit status
- * (policies.h) and the one line of standard error.
+ * has brought there before, which the server knows by its ETag. For the admin: policy-helper.h.
  */
 #include "buffer.h"
 #include "file.h"
 #include "policies.h"
+#include "policy-helper.h"
 #include "text.h"
 
 #include <curl/curl.h>
 #include <fcntl.h>
 #include <stdio.h>
 
-/* One policy: what agents take. */
-#define BYTES_MAX (16 * 1024 * 1024)
 /* Together less than the admin waits. */
 #define CONNECT_SECONDS 20L
 #define FETCH_SECONDS   110L
@@ -49,10 +47,23 @@ static char *read_etag(const char *path, const char *policy, const char *url) {
         return streq(text, url) && is_etag(etag) ? strdup(etag) : NULL;
 }
 
+static bool is_same(const char *path, const void *data, size_t size) {
+        _cleanup_(freep) char *text = NULL;
+        size_t n = 0;
+
+        return text_read_file(path, size, &text, &n) >= 0 && n == size &&
+                        (n == 0 || memcmp(text, data, n) == 0);
+}
+
 static int write_etag(const char *path, const char *url, const char *etag) {
         _cleanup_(freep) char *text = text_printf("%s\n%s", url, etag && is_etag(etag) ? etag : "");
 
-        return text ? file_write_atomic(AT_FDCWD, path, text, strlen(text), 0600) : -ENOMEM;
+        if (!text)
+                return -ENOMEM;
+        /* The disk is spared where a server has none. */
+        if (is_same(path, text, strlen(text)))
+                return 0;
+        return file_write_atomic(AT_FDCWD, path, text, strlen(text), 0600);
 }
 
 /* ---- fetching ---- */
@@ -60,7 +71,7 @@ static int write_etag(const char *path, const char *url, const char *etag) {
 static size_t take(char *data, size_t size, size_t n, void *userdata) {
         struct buffer *body = userdata;
 
-        if (n > BYTES_MAX - buffer_length(body) || buffer_append(body, data, n) < 0)
+        if (n > POLICY_BYTES_MAX - buffer_length(body) || buffer_append(body, data, n) < 0)
                 return CURL_WRITEFUNC_ERROR;
         return n;
 }
@@ -83,36 +94,26 @@ static bool set_up(
                         curl_easy_setopt(curl, CURLOPT_WRITEDATA, body) == CURLE_OK;
 }
 
-static int fail(const char *what, const char *why) {
-        fprintf(stderr, "%s: %s\n", what, why);
-        return EXIT_FAILURE;
-}
-
-static bool is_same(const char *path, const struct buffer *body) {
-        _cleanup_(freep) char *text = NULL;
-        size_t n = 0;
-
-        return text_read_file(path, BYTES_MAX, &text, &n) >= 0 && n == buffer_length(body) &&
-                        (n == 0 || memcmp(text, buffer_bytes(body), n) == 0);
-}
-
 static int install(CURL *curl, const char *url, const char *policy, const char *state,
                 const struct buffer *body) {
+        /* Of a server without ETags, say, or with another one for what it has had before. */
+        bool same = is_same(policy, buffer_bytes(body), buffer_length(body));
         struct curl_header *etag = NULL;
         int r;
 
         (void) curl_easy_header(curl, "ETag", 0, CURLH_HEADER, -1, &etag);
-        /* Of a server without ETags, say. */
-        if (is_same(policy, body))
-                return POLICY_FETCH_SAME;
-        r = file_write_atomic(AT_FDCWD, policy, buffer_bytes(body), buffer_length(body), 0600);
-        if (r < 0)
-                return fail(policy, strerror(-r));
+        if (!same) {
+                r = file_write_atomic(AT_FDCWD, policy, buffer_bytes(body), buffer_length(body), 0600);
+                if (r < 0)
+                        return policy_helper_fail(policy, strerror(-r));
+        }
         r = write_etag(state, url, etag ? etag->value : NULL);
-        return r < 0 ? fail(state, strerror(-r)) : POLICY_FETCH_CHANGED;
+        if (r < 0)
+                return policy_helper_fail(state, strerror(-r));
+        return same ? POLICY_FETCH_SAME : POLICY_FETCH_CHANGED;
 }
 
-static int fetch(CURL *curl, const char *url, const char *policy, const char *state) {
+static int fetch(CURL *curl, const char *url, const char *shown, const char *policy, const char *state) {
         _cleanup_(buffer_clear) struct buffer body = {};
         _cleanup_(freep) char *etag = read_etag(state, policy, url), *header = NULL;
         struct curl_slist *headers = NULL;
@@ -125,30 +126,35 @@ static int fetch(CURL *curl, const char *url, const char *policy, const char *st
         code = set_up(curl, url, headers, &body, error) ? curl_easy_perform(curl) : CURLE_FAILED_INIT;
         curl_slist_free_all(headers);
         if (code == CURLE_WRITE_ERROR)
-                return fail(url, "it is larger than 16 MiB");
+                return policy_helper_fail(shown, "it is larger than 16 MiB");
         if (code != CURLE_OK)
-                return fail(url, isempty(error) ? curl_easy_strerror(code) : error);
+                return policy_helper_fail(shown, isempty(error) ? curl_easy_strerror(code) : error);
         (void) curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
         if (status == 304 && etag)
                 return POLICY_FETCH_SAME;
         if (status != 200) {
-                fprintf(stderr, "%s: the server answers %li\n", url, status);
+                fprintf(stderr, "%s: the server answers %li\n", shown, status);
                 return EXIT_FAILURE;
         }
         return install(curl, url, policy, state, &body);
 }
 
 int main(int argc, char **argv) {
-        _cleanup_(freep) char *policy = NULL, *state = NULL;
+        _cleanup_(freep) char *policy = NULL, *state = NULL, *shown = NULL;
         CURL *curl;
         int r;
 
         if (argc != 3)
-                return fail("givc-policy-fetch", "a URL and a directory expected");
+                return policy_helper_fail("givc-policy-fetch", "a URL and a directory expected");
+        r = policy_helper_confine(argv[2]);
+        if (r < 0)
+                return policy_helper_fail("Cannot let go of rights", strerror(-r));
         policy = text_printf("%s/policy.bin", argv[2]);
         state = text_printf("%s/.etag", argv[2]);
+        shown = policy_helper_show_url(argv[1]);
         curl = curl_easy_init();
-        r = policy && state && curl ? fetch(curl, argv[1], policy, state) : fail(argv[1], "out of memory");
+        r = policy && state && shown && curl ? fetch(curl, argv[1], shown, policy, state)
+                                             : policy_helper_fail(argv[2], "out of memory");
         curl_easy_cleanup(curl);
         return r;
 }
