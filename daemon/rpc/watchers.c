@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "watchers.h"
+
+void rpc_watchers_init(struct rpc_watchers *watchers, size_t queue_bytes, size_t all_bytes) {
+        *watchers = (struct rpc_watchers){ .queue_bytes = queue_bytes, .all_bytes = all_bytes };
+        list_init(&watchers->list);
+}
+
+static void remove_watcher(struct rpc_watcher *watcher) {
+        struct rpc_watchers *watchers = watcher->watchers;
+
+        list_remove(&watcher->list);
+        watchers->n--;
+        quota_release(&watcher->charge);
+        free(watcher);
+        if (watchers->gone && !watchers->closed)
+                watchers->gone(watchers);
+}
+
+static void call_gone(struct rpc_call *call, void *userdata) {
+        remove_watcher(userdata);
+}
+
+/* What is queued is told no more often than it is asked for, so that nothing else needs to be heard. */
+static const struct rpc_call_ops call_ops = { .gone = call_gone };
+
+void rpc_watcher_end(struct rpc_watcher *watcher, enum rpc_code code, const char *reason) {
+        struct rpc_call *call = watcher->call;
+
+        remove_watcher(watcher);
+        /* Or who watches again and again without reading would fill our memory with what nobody waits for.
+         */
+        if (code == RPC_RESOURCE_EXHAUSTED)
+                rpc_call_cut(call);
+        rpc_call_fail(call, code, "%s", reason);
+}
+
+void rpc_watcher_send(struct rpc_watcher *watcher, const ProtobufCMessage *message) {
+        if (rpc_call_send(watcher->call, message) < 0)
+                rpc_watcher_end(watcher, RPC_RESOURCE_EXHAUSTED, "cannot queue a change: watch again");
+        else if (rpc_call_queued(watcher->call) > watcher->allowance)
+                rpc_watcher_end(watcher, RPC_RESOURCE_EXHAUSTED,
+                                "changes are not read as fast as they come: watch again");
+}
+
+static size_t count_queued(const struct rpc_watchers *watchers) {
+        struct rpc_watcher *watcher;
+        size_t n = 0;
+
+        LIST_FOREACH(watcher, &watchers->list, list)
+                n += rpc_call_queued(watcher->call);
+        return n;
+}
+
+void rpc_watchers_relieve(struct rpc_watchers *watchers) {
+        while (count_queued(watchers) > watchers->all_bytes) {
+                struct rpc_watcher *watcher, *slowest = NULL;
+
+                LIST_FOREACH(watcher, &watchers->list, list)
+                        if (!slowest || rpc_call_queued(watcher->call) > rpc_call_queued(slowest->call))
+                                slowest = watcher;
+                rpc_watcher_end(slowest, RPC_RESOURCE_EXHAUSTED,
+                                "too much is queued for all who watch: watch again");
+        }
+}
+
+void rpc_watchers_close(struct rpc_watchers *watchers, const char *reason) {
+        struct rpc_watcher *watcher, *next;
+
+        watchers->closed = reason;
+        LIST_FOREACH_SAFE(watcher, next, &watchers->list, list)
+                rpc_watcher_end(watcher, RPC_UNAVAILABLE, reason);
+}
+
+struct rpc_watcher *rpc_watchers_add(struct rpc_watchers *watchers, struct rpc_call *call, void *userdata) {
+        struct quota_charge charge = {};
+        struct rpc_watcher *watcher;
+
+        if (watchers->closed) {
+                rpc_call_fail(call, RPC_UNAVAILABLE, "%s", watchers->closed);
+                return NULL;
+        }
+        if (quota_charge(rpc_call_peer(call)->account, QUOTA_WATCHERS, 1, &charge) < 0) {
+                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too many watches of one peer, or of all");
+                return NULL;
+        }
+        watcher = count_queued(watchers) > watchers->all_bytes ? NULL : malloc(sizeof(*watcher));
+        if (!watcher) {
+                quota_release(&charge);
+                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too much is queued for others who watch");
+                return NULL;
+        }
+        *watcher = (struct rpc_watcher){
+                .watchers = watchers,
+                .call = call,
+                .charge = charge,
+                .userdata = userdata,
+        };
+        list_append(&watchers->list, &watcher->list);
+        watchers->n++;
+        rpc_call_set_ops(call, &call_ops, watcher);
+        rpc_watcher_begin(watcher);
+        return watcher;
+}
+
+void rpc_watcher_begin(struct rpc_watcher *watcher) {
+        watcher->allowance = rpc_call_queued(watcher->call) + watcher->watchers->queue_bytes;
+}
