@@ -50,8 +50,16 @@ static void refuse(struct rpc_call *call, int error, const char *reason) {
                                 reason ?: "deciding takes too much memory");
 }
 
-static void decide(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {
-        const struct access_rules *rules = access_guard_rules(userdata);
+bool access_is_controlled(struct rpc_call *call, const struct access_guard *guard) {
+        if (access_guard_rules(guard))
+                return true;
+        rpc_call_fail(call, RPC_FAILED_PRECONDITION, ACCESS_IS_OFF);
+        return false;
+}
+
+void access_decide(
+                struct rpc_call *call, const ProtobufCMessage *message, const struct access_guard *guard) {
+        const struct access_rules *rules = access_guard_rules(guard);
         _cleanup_(arena_clear) struct arena arena = {};
         _cleanup_(freep) char *error = NULL;
         Access__DecideResponse *response;
@@ -59,11 +67,8 @@ static void decide(struct rpc_call *call, const ProtobufCMessage *message, void 
         struct cedar_text service;
         int r;
 
-        if (!rules) {
-                rpc_call_fail(call, RPC_FAILED_PRECONDITION,
-                                "access control is off: whoever can connect may make every call");
+        if (!access_is_controlled(call, guard))
                 return;
-        }
         arena_init(&arena, DECIDE_BYTES);
         r = access_read_question(&arena, (const Access__DecideRequest *) message, &request, &error);
         if (r == 0) {
@@ -78,13 +83,3 @@ static void decide(struct rpc_call *call, const ProtobufCMessage *message, void 
         else
                 rpc_call_reply(call, &response->base);
 }
-
-static const struct rpc_method methods[] = {
-        { .name = "Decide", .handle = decide },
-};
-
-const struct rpc_service access_service = {
-        .descriptor = &access__access_service__descriptor,
-        .methods = methods,
-        .n_methods = ELEMENTSOF(methods),
-};

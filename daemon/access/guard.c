@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "guard.h"
 
+#include "explain.h"
 #include "file-watch.h"
 #include "log.h"
 #include "message-ids.h"
@@ -21,6 +22,10 @@ struct access_guard {
         uint64_t permits, denials; /* by rules, since start */
         uint64_t failures;         /* of rules, in both */
         struct peer_limit refusals, audits;
+        struct peer_limit permits_told;                           /* which are not in the journal */
+        void (*told)(Access__Decision *decision, void *userdata); /* NULL: nobody listens */
+        bool tells_permits;
+        void *userdata;
         uint64_t logged_id; /* the newest connection of which was said what is wrong with it */
 };
 
@@ -118,6 +123,7 @@ int access_guard_new(struct access_guard **ret, sd_event *event, const struct ac
                 .event = sd_event_ref(event),
                 .refusals = PEER_LIMIT_NULL,
                 .audits = { .burst = AUDIT_LINES_PER_MINUTE },
+                .permits_told = { .burst = AUDIT_LINES_PER_MINUTE },
         };
         r = access_guard_configure(guard, config);
         if (r < 0)
@@ -141,6 +147,13 @@ struct access_guard *access_guard_free(struct access_guard *guard) {
 
 const struct access_rules *access_guard_rules(const struct access_guard *guard) {
         return guard->rules;
+}
+
+void access_guard_listen(struct access_guard *guard,
+                void (*told)(Access__Decision *decision, void *userdata), bool permits, void *userdata) {
+        guard->told = told;
+        guard->tells_permits = permits;
+        guard->userdata = userdata;
 }
 
 void access_guard_write_metrics(const struct access_guard *guard, struct openmetrics *metrics) {
@@ -231,30 +244,58 @@ void access_guard_peer(const struct rpc_peer *peer, struct access_guard *guard) 
 
 /* ---- may they ---- */
 
-static void audit(struct access_guard *guard, struct rpc_call *call, const struct access_verdict *verdict,
-                enum rpc_code code) {
-        const struct rpc_peer *peer = rpc_call_peer(call);
-        struct log_fields fields = {
+static void log_decision(struct rpc_call *call, const struct access_verdict *verdict, enum rpc_code code,
+                unsigned suppressed) {
+        const struct log_fields fields = {
                 .message_id = verdict->allow ? GIVC_MESSAGE_CALL_PERMITTED : GIVC_MESSAGE_CALL_DENIED,
                 .method = rpc_call_path(call) + 1,
-                .peer = peer->name,
+                .peer = rpc_call_peer(call)->name,
                 .rule = verdict->rule,
                 .status = rpc_code_name(code),
         };
-        unsigned suppressed = 0;
 
-        if (verdict->allow && !guard->config.audit_permits)
-                return;
-        if (!peer_limit_pass(&guard->audits, peer->name, &suppressed))
-                return;
         if (suppressed > 0)
-                log_warning("%u more decisions on calls of %s were not logged.", suppressed, peer->name);
+                log_warning("%u more decisions on calls of %s were not logged.", suppressed, fields.peer);
         if (verdict->allow)
-                log_event(LOG_INFO, &fields, "Permitted %s for %s: %s.", fields.method, peer->name,
+                log_event(LOG_INFO, &fields, "Permitted %s for %s: %s.", fields.method, fields.peer,
                                 verdict->rule);
         else
-                log_event(LOG_NOTICE, &fields, "Denied %s for %s: %s.", fields.method, peer->name,
+                log_event(LOG_NOTICE, &fields, "Denied %s for %s: %s.", fields.method, fields.peer,
                                 verdict->reason);
+}
+
+static void tell_decision(const struct access_guard *guard, struct rpc_call *call,
+                const struct access_verdict *verdict, unsigned suppressed) {
+        Access__Decision decision = ACCESS__DECISION__INIT;
+
+        decision.timeusec = now_usec(CLOCK_REALTIME);
+        decision.allowed = verdict->allow;
+        decision.peer = (char *) rpc_call_peer(call)->name;
+        decision.method = (char *) rpc_call_path(call) + 1;
+        decision.resource = (char *) strempty(verdict->module);
+        decision.reason = (char *) strempty(verdict->reason);
+        decision.untold = suppressed;
+        if (verdict->policy)
+                decision.rule = access_policy_message(
+                                rpc_call_arena(call), access_rules_policies(guard->rules), verdict->policy);
+        guard->told(&decision, guard->userdata);
+}
+
+static void audit(struct access_guard *guard, struct rpc_call *call, const struct access_verdict *verdict,
+                enum rpc_code code) {
+        bool is_logged = !verdict->allow || guard->config.audit_permits;
+        bool is_told = guard->told && (!verdict->allow || guard->tells_permits);
+        unsigned suppressed = 0;
+
+        if (!is_logged && !is_told)
+                return;
+        if (!peer_limit_pass(is_logged ? &guard->audits : &guard->permits_told, rpc_call_peer(call)->name,
+                            &suppressed))
+                return;
+        if (is_logged)
+                log_decision(call, verdict, code, suppressed);
+        if (is_told)
+                tell_decision(guard, call, verdict, suppressed);
 }
 
 static bool permit_call(struct rpc_call *call, const ProtobufCMessage *request, struct access_guard *guard) {

@@ -10,6 +10,8 @@
 #include "call.h"
 #include "openmetrics.h"
 
+#include "access.pb-c.h"
+
 struct access_guard;
 struct access_rules;
 
@@ -36,6 +38,14 @@ int access_guard_configure(struct access_guard *guard, const struct access_guard
 
 /* Those in force, until the loop's next turn; NULL: access control is off. */
 const struct access_rules *access_guard_rules(const struct access_guard *guard);
+
+/*
+ * Calls told() for every denial, and every permit if permits, that it would tell the journal of if it was
+ * asked to: within the same limits. Nothing of *decision lasts, and where it was decided is not in it. NULL:
+ * not any more.
+ */
+void access_guard_listen(struct access_guard *guard,
+                void (*told)(Access__Decision *decision, void *userdata), bool permits, void *userdata);
 
 /* For rpc_server_ops: ends the call with UNAUTHENTICATED or PERMISSION_DENIED, logs why, and returns false;
  * or true. */

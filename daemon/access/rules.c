@@ -152,7 +152,8 @@ int access_rules_judge(const struct access_rules *rules, const char *principal, 
                 .action = cedar_uid_new(arena, cedar_text_of(ACCESS_ACTION), method),
                 .resource = cedar_uid_new(arena, cedar_text_of(ACCESS_RESOURCE), module),
         };
-        if (!asked.principal || !asked.action || !asked.resource)
+        ret->module = arena_memdup_text(arena, module.s, module.n);
+        if (!asked.principal || !asked.action || !asked.resource || !ret->module)
                 return -ENOMEM;
         r = access_context_new(arena, request, service, &asked.context);
         if (r == 0)
@@ -161,7 +162,8 @@ int access_rules_judge(const struct access_rules *rules, const char *principal, 
                 return r;
         ret->n_failures = decision.n_failures;
         if (decision.n_reasons > 0) {
-                ret->rule = name_rule(rules, decision.reasons[0], arena);
+                ret->policy = decision.reasons[0];
+                ret->rule = name_rule(rules, ret->policy, arena);
                 if (!ret->rule)
                         return -ENOMEM;
         }

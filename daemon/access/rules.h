@@ -28,8 +28,9 @@ bool access_split_service(const char *name, struct cedar_text *ret_module, struc
 
 struct access_verdict {
         bool allow;
-        const char *rule; /* in the arena: the first that decided, "policy3 (its @id) at FILE:12"; NULL: none
-                             did */
+        const struct cedar_policy *policy; /* the first that decided, of these rules; NULL: none did */
+        const char *module;                /* in the arena, as rules name it; NULL: the path names none */
+        const char *rule;   /* in the arena: "policy3 (its @id) at FILE:12"; NULL: none decided */
         const char *reason; /* in the arena: why not, for the caller; no value of the request stands in it */
         size_t n_failures;  /* rules that could not be evaluated */
 };

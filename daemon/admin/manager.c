@@ -4,7 +4,8 @@
 #include "agent-link.h"
 #include "application.h"
 #include "bus-object.h"
-#include "decide.h"
+#include "decision-watch.h"
+#include "decisions.h"
 #include "fleet.h"
 #include "forward-stream.h"
 #include "log.h"
@@ -249,13 +250,16 @@ static int set_up_server(struct manager *manager) {
         r = access_guard_new(&manager->guard, event, &config);
         if (r < 0)
                 return r;
-        r = rpc_server_new(&manager->server, event, NULL, &server_ops, manager);
+        r = decision_watchers_new(&manager->decisions, manager->guard, strempty(manager_rules(manager).admin_name),
+                        "givc-admin");
+        if (r >= 0)
+                r = rpc_server_new(&manager->server, event, NULL, &server_ops, manager);
         if (r >= 0)
                 r = rpc_server_add_service(manager->server, &admin_service, manager);
         if (r >= 0)
                 r = rpc_server_add_service(manager->server, &fleet_service, manager);
         if (r >= 0)
-                r = rpc_server_add_service(manager->server, &access_service, manager->guard);
+                r = rpc_server_add_service(manager->server, &access_service, manager);
         if (r >= 0)
                 r = rpc_health_new(&manager->health, manager->server);
         if (r >= 0)
@@ -332,6 +336,7 @@ static void stop(struct reactor *reactor, void *userdata) {
 
         rpc_health_set(manager->health, false);
         watchers_close(manager->watchers);
+        decision_watchers_close(manager->decisions, "givc-admin is stopping");
         forward_streams_stop(manager);
         rpc_server_drain(manager->server, drained);
 }
@@ -445,6 +450,7 @@ struct manager *manager_free(struct manager *manager) {
         registry_free(manager->registry);
         settings_free(manager->settings);
         policies_free(manager->policies);
+        decision_watchers_free(manager->decisions);
         access_guard_free(manager->guard);
         if (manager->tls)
                 tls_context_unref(manager->tls);

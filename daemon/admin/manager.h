@@ -17,6 +17,7 @@
 #include "watch.h"
 
 struct bus_object;
+struct decision_watchers;
 struct policy_fetch;
 
 struct manager {
@@ -24,6 +25,7 @@ struct manager {
         struct reactor *reactor;
         struct tls_context *tls; /* NULL: in clear */
         struct access_guard *guard;
+        struct decision_watchers *decisions; /* decisions.c */
         struct rpc_server *server;
         struct rpc_health *health;
         struct metrics_socket *metrics;

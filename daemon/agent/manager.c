@@ -5,7 +5,8 @@
 #include "bus-object.h"
 #include "call.h"
 #include "ctap.h"
-#include "decide.h"
+#include "decision-watch.h"
+#include "decisions.h"
 #include "descriptors.h"
 #include "exec.h"
 #include "hwid.h"
@@ -260,6 +261,9 @@ static int make_server(struct manager *manager) {
         r = access_guard_new(&manager->guard, reactor_event(manager->reactor), &guard);
         if (r < 0)
                 return r;
+        r = decision_watchers_new(&manager->decisions, manager->guard, manager->config.name, "givc-agent");
+        if (r < 0)
+                return r;
         r = rpc_server_new(&manager->server, reactor_event(manager->reactor), NULL, &ops, manager);
         if (r < 0)
                 return r;
@@ -280,7 +284,7 @@ static int make_server(struct manager *manager) {
         r = rpc_server_add_service(manager->server, &locale_service, manager);
         if (r < 0)
                 return r;
-        r = rpc_server_add_service(manager->server, &access_service, manager->guard);
+        r = rpc_server_add_service(manager->server, &access_service, manager);
         if (r < 0)
                 return r;
         r = add_enabled_services(manager);
@@ -479,6 +483,7 @@ static void on_stop(struct reactor *reactor, void *userdata) {
         unit_watch_stop(manager);
         unit_monitor_stop(manager);
         logs_stop(manager);
+        decision_watchers_close(manager->decisions, "the agent is stopping");
         unit_calls_stop(manager);
         rpc_server_drain(manager->server, on_drained);
 }
@@ -592,6 +597,7 @@ struct manager *manager_free(struct manager *manager) {
         ctap_free(manager->ctap);
         rpc_health_free(manager->health);
         rpc_reflection_free(manager->reflection);
+        decision_watchers_free(manager->decisions);
         access_guard_free(manager->guard);
         application_starts_free(manager);
         application_instances_end(manager);

@@ -16,6 +16,7 @@
 
 struct bus_object;
 struct ctap;
+struct decision_watchers;
 struct registration;
 struct unit_list;
 struct stats;
@@ -32,6 +33,7 @@ struct manager {
         struct units *units;
         struct tls_context *tls; /* NULL: in clear */
         struct access_guard *guard;
+        struct decision_watchers *decisions; /* decisions.c */
         struct rpc_server *server;
         struct rpc_reflection *reflection;
         struct rpc_health *health;

@@ -35,12 +35,16 @@ void rpc_watcher_end(struct rpc_watcher *watcher, enum rpc_code code, const char
         rpc_call_fail(call, code, "%s", reason);
 }
 
-void rpc_watcher_send(struct rpc_watcher *watcher, const ProtobufCMessage *message) {
+bool rpc_watcher_send(struct rpc_watcher *watcher, const ProtobufCMessage *message) {
+        const char *wrong = NULL;
+
         if (rpc_call_send(watcher->call, message) < 0)
-                rpc_watcher_end(watcher, RPC_RESOURCE_EXHAUSTED, "cannot queue a change: watch again");
+                wrong = "cannot queue a change: watch again";
         else if (rpc_call_queued(watcher->call) > watcher->allowance)
-                rpc_watcher_end(watcher, RPC_RESOURCE_EXHAUSTED,
-                                "changes are not read as fast as they come: watch again");
+                wrong = "changes are not read as fast as they come: watch again";
+        if (wrong)
+                rpc_watcher_end(watcher, RPC_RESOURCE_EXHAUSTED, wrong);
+        return !wrong;
 }
 
 static size_t count_queued(const struct rpc_watchers *watchers) {

@@ -39,7 +39,7 @@ void rpc_watcher_begin(struct rpc_watcher *watcher);
 /* Ends one; it is no more. */
 void rpc_watcher_end(struct rpc_watcher *watcher, enum rpc_code code, const char *reason);
 
-/* Tells one. It may be no more. */
-void rpc_watcher_send(struct rpc_watcher *watcher, const ProtobufCMessage *message);
+/* Tells one. False: it has ended, and is no more. */
+bool rpc_watcher_send(struct rpc_watcher *watcher, const ProtobufCMessage *message);
 /* To be called when something has been told: the slowest give way to the others. */
 void rpc_watchers_relieve(struct rpc_watchers *watchers);
