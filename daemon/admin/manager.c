@@ -4,6 +4,7 @@
 #include "agent-link.h"
 #include "application.h"
 #include "bus-object.h"
+#include "credential.h"
 #include "decision-watch.h"
 #include "decisions.h"
 #include "fleet.h"
@@ -110,11 +111,16 @@ static int restore_registry(struct manager *manager) {
 
 /* ---- certificates ---- */
 
+/* Where givc-admin.service takes the credentials from. */
+#define TLS_DIRECTORY "/etc/givc"
+
 static int load_tls(const struct options *options, struct tls_context **ret) {
         _cleanup_(freep) char *error = NULL;
         int r;
 
-        r = tls_context_new(ret, options->ca_cert, options->host_cert, options->host_key, &error);
+        r = credential_check_source(options->host_key, TLS_DIRECTORY, &error);
+        if (r >= 0)
+                r = tls_context_new(ret, options->ca_cert, options->host_cert, options->host_key, &error);
         if (r < 0)
                 log_error("%s", error ?: strerror(-r));
         return r;
@@ -168,7 +174,8 @@ static int read_policies(struct manager *manager) {
         if (r < 0)
                 log_error("--policy-config: %s", error ?: strerror(-r));
         else if (manager->policies->source == POLICIES_GIT)
-                log_warning("Policies are not fetched from a git repository, which this version does not offer: "
+                log_warning("Policies are not fetched from a git repository, which this version does not "
+                            "offer: "
                             "what is in %s is sent.",
                                 manager->policies->directory);
         return r;
@@ -191,7 +198,8 @@ static int fetch_policies(struct manager *manager) {
                 return 0;
         r = policy_fetch_new(&manager->fetch, reactor_event(manager->reactor), manager->policies,
                         policy_fetched, manager);
-        return r < 0 ? log_error_errno(r, "Cannot fetch policies into %s", manager->policies->fetched_directory)
+        return r < 0 ? log_error_errno(r, "Cannot fetch policies into %s",
+                                       manager->policies->fetched_directory)
                      : 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options.h"
 
+#include "credential.h"
 #include "settings.h"
 #include "text.h"
 
@@ -67,7 +68,8 @@ static void print_help(void) {
              "     --host-key=FILE        Its key (HOST_KEY; default: …/key.pem)\n"
              "     --host-identity=NAME   The one identity that may register as the host (HOST_IDENTITY;\n"
              "                            default: the first that does)\n"
-             "     --state-directory=DIR  Where locale and time zone of the fleet are kept (STATE_DIRECTORY;\n"
+             "     --state-directory=DIR  Where locale and time zone of the fleet are kept "
+             "(STATE_DIRECTORY;\n"
              "                            default: /etc)\n"
              "     --access-control[=BOOL], --cedar-file=FILE, --cedar-entities=FILE\n"
              "                            Cedar's rules for who may call what, and the entities that they\n"
@@ -76,7 +78,8 @@ static void print_help(void) {
              "     --policy-admin[=BOOL], --policy-config=JSON, --policy-store=DIRECTORY\n"
              "                            Send the policies below DIRECTORY (default: /etc/policies) to\n"
              "                            the VMs that JSON names (POLICY_ADMIN, …)\n"
-             "     --monitoring[=BOOL]    Start VMs again that have crashed: true by default (GIVC_MONITORING)\n"
+             "     --monitoring[=BOOL]    Start VMs again that have crashed: true by default "
+             "(GIVC_MONITORING)\n"
              "     --services=LIST        Accepted (SERVICES): units are always followed\n"
              "  -d --debug                Log more\n"
              "  -h --help                 Show this\n"
@@ -230,19 +233,20 @@ static int take_option(struct options *options, struct paths *paths, int option,
         }
 }
 
-/* The path that was given, else the credential that the service manager has loaded (systemd.exec(5),
- * Credentials). */
+/* The path that was given, else that of the credential. */
 static int choose_path(char **ret, const char *given, const char *credential, const char *option,
                 const char *variable) {
-        const char *directory = getenv("CREDENTIALS_DIRECTORY");
+        int r;
 
-        if (!given && isempty(directory)) {
+        if (given) {
+                *ret = strdup(given);
+                return *ret ? 0 : -ENOMEM;
+        }
+        r = credential_find(credential, NULL, ret);
+        if (r == -ENOENT)
                 fprintf(stderr, "givc-admin: TLS needs --%s or %s, or a credential %s\n", option, variable,
                                 credential);
-                return -EINVAL;
-        }
-        *ret = given ? strdup(given) : text_printf("%s/%s", directory, credential);
-        return *ret ? 0 : -ENOMEM;
+        return r;
 }
 
 static int choose_paths(struct options *options, const struct paths *paths) {
@@ -272,7 +276,8 @@ static int check(const struct options *options, int argc, char **argv) {
                 return -EINVAL;
         }
         if (options->policy_admin && !options->policy_config) {
-                fputs("givc-admin: policies need to know for whom: --policy-config or POLICY_CONFIG\n", stderr);
+                fputs("givc-admin: policies need to know for whom: --policy-config or POLICY_CONFIG\n",
+                                stderr);
                 return -EINVAL;
         }
         if (options->access_control && !options->use_tls) {
@@ -286,7 +291,9 @@ int options_parse(struct options *options, int argc, char **argv) {
         struct paths paths = {};
         int option, r;
 
-        *options = (struct options){ .use_tls = true, .monitoring = true, .state_directory = SETTINGS_DEPLOYED };
+        *options = (struct options){
+                .use_tls = true, .monitoring = true, .state_directory = SETTINGS_DEPLOYED
+        };
         r = read_environment(options, &paths);
         if (r < 0)
                 return r;

@@ -3,6 +3,7 @@
 #include "config-policy.h"
 #include "config-read.h"
 #include "config-services.h"
+#include "credential.h"
 #include "text.h"
 
 #include <limits.h>
@@ -15,7 +16,7 @@
 #define ALLOWED_ADDRESS  "an IP address, a CID or a path, as the protocol has it"
 #define ALLOWED_PORT     "a number from 1 to 65535 (vsock: 4294967294), in quotes"
 #define ALLOWED_PEER     "the name in the certificate of who listens there"
-#define ALLOWED_PATH     "the path of a PEM file"
+#define ALLOWED_PATH     "the path of a PEM file, or be left out"
 #define ALLOWED_UNIT     "the full name of a unit, such as \"chrony.service\""
 #define ALLOWED_VM_UNIT  "the unit of a VM, such as \"microvm@net-vm.service\""
 
@@ -237,6 +238,18 @@ static int read_transport(struct config_reader *reader, const struct config_sect
         return 0;
 }
 
+static int read_tls_path(struct config_reader *reader, const struct config_section *tls, const char *key,
+                const char *name, char **ret) {
+        int r;
+
+        r = config_read_string(reader, tls, key, ALLOWED_PATH, ret);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return credential_find(name, CONFIG_TLS_DIRECTORY, ret);
+        return isempty(*ret) ? fail_value(reader, tls, key, *ret, ALLOWED_PATH) : 0;
+}
+
 static int read_tls(
                 struct config_reader *reader, const struct config_section *network, struct config *config) {
         static const char *const known[] = { "enable", "caCertPath", "certPath", "keyPath", NULL };
@@ -251,13 +264,12 @@ static int read_tls(
         r = config_read_bool(reader, &section, "enable", &config->tls.enable);
         if (r < 0 || !config->tls.enable)
                 return r;
-        r = read_required(reader, &section, "caCertPath", ALLOWED_PATH, &config->tls.ca_path);
-        if (r < 0)
-                return r;
-        r = read_required(reader, &section, "certPath", ALLOWED_PATH, &config->tls.cert_path);
-        if (r < 0)
-                return r;
-        return read_required(reader, &section, "keyPath", ALLOWED_PATH, &config->tls.key_path);
+        r = read_tls_path(reader, &section, "caCertPath", "ca-cert.pem", &config->tls.ca_path);
+        if (r >= 0)
+                r = read_tls_path(reader, &section, "certPath", "cert.pem", &config->tls.cert_path);
+        if (r >= 0)
+                r = read_tls_path(reader, &section, "keyPath", "key.pem", &config->tls.key_path);
+        return r;
 }
 
 static int read_network(

@@ -9,6 +9,9 @@
 
 /* Units in all lists together. A VM exposes a dozen; bus/units.h follows 400. */
 #define CONFIG_UNITS_MAX 256
+/* Where certificates and key are when the file does not say: what the service manager hands over comes from
+ * there. */
+#define CONFIG_TLS_DIRECTORY "/etc/givc"
 /* Policies that are taken: a VM has a handful, and each may be a few megabytes. */
 #define CONFIG_POLICIES_MAX 64
 /* The bookkeeping of installed policies, in their store. */
@@ -78,7 +81,8 @@ struct config {
                 char *entities_file; /* NULL: there are none */
                 bool audit_permits;
         } access;
-        char *not_offered; /* "socketProxy, eventProxy": what is enabled and this build has not; NULL: nothing */
+        char *not_offered; /* "socketProxy, eventProxy": what is enabled and this build has not; NULL:
+                              nothing */
         char **warnings;   /* for the log, each naming file and line; never NULL after config_load() */
 };
 

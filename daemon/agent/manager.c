@@ -4,6 +4,7 @@
 #include "application-start.h"
 #include "bus-object.h"
 #include "call.h"
+#include "credential.h"
 #include "ctap.h"
 #include "decision-watch.h"
 #include "decisions.h"
@@ -83,7 +84,10 @@ static int load_tls(const struct config *config, struct tls_context **ret) {
         *ret = NULL;
         if (!config->tls.enable)
                 return 0;
-        r = tls_context_new(ret, config->tls.ca_path, config->tls.cert_path, config->tls.key_path, &error);
+        r = credential_check_source(config->tls.key_path, CONFIG_TLS_DIRECTORY, &error);
+        if (r >= 0)
+                r = tls_context_new(ret, config->tls.ca_path, config->tls.cert_path, config->tls.key_path,
+                                &error);
         if (r < 0) {
                 log_error("%s", error ?: strerror(-r));
                 return r;

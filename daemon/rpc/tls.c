@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "credential.h"
 #include "log.h"
 #include "text.h"
 #include "tls-internal.h"
@@ -95,11 +96,8 @@ static int read_key(struct pem *pem, const char *path, char **ret_error) {
                 return fail_errno(ret_error, -errno, path);
         if (!S_ISREG(st.st_mode))
                 return fail(ret_error, -EBADF, path, "is not a regular file");
-        if (st.st_mode & (S_IRWXG | S_IRWXO))
-                return fail(ret_error, -EKEYREJECTED, path,
-                                "others than its owner may read or write this private key: chmod 0600 it, "
-                                "and replace the key "
-                                "if they should not have it");
+        if (credential_is_exposed(path, &st))
+                return fail(ret_error, -EKEYREJECTED, path, CREDENTIAL_EXPOSED);
         if (st.st_size <= 0 || (size_t) st.st_size > PEM_MAX)
                 return fail(ret_error, -EBADMSG, path, "is empty, or too large for a private key");
 

@@ -218,8 +218,7 @@ def agent_config(name, kind, where, exposed):
             'agent': {'transport': {'name': name, 'addr': where[name], 'port': '9000', 'protocol': 'tcp'}},
             'admin': {'transport': {'name': 'admin-vm', 'addr': where.get('admin-vm', ''), 'port': '9001',
                                     'protocol': 'tcp'}},
-            'tls': {'enable': True, 'caCertPath': '/etc/givc/ca-cert.pem', 'certPath': '/etc/givc/cert.pem',
-                    'keyPath': '/etc/givc/key.pem'},
+            'tls': {'enable': True},
         },
         'capabilities': {'services': exposed, 'applications': None},
     }

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The units that givc installs: what systemd makes of the daemons, before anything is asked of them."""
+import json
+import re
+
 import pytest
 
 import contents
@@ -84,6 +87,26 @@ def test_reload_with_a_missing_key_fails_and_keeps_serving(givc):
     assert 'key.pem' in givc.journal('admin-vm', 'givc-admin.service')
 
 
+def test_a_key_that_others_may_read_is_refused(givc, daemon):
+    """Whoever hands it over: systemd does not mind, and the daemon sees its copy."""
+    machine, name = daemon
+    givc.run(machine, ['chmod', '0644', '/etc/givc/key.pem'], check=True)
+    try:
+        givc.run(machine, ['systemctl', 'reload', name])
+        reason = givc.wait_log(machine, 'key.pem: others than its owner may read', f'{name}.service')
+        assert reason.startswith('/etc/givc/key.pem: ')
+    finally:
+        givc.run(machine, ['chmod', '0600', '/etc/givc/key.pem'], check=True)
+    givc.run(machine, ['systemctl', 'reload', name], check=True)
+
+
+@pytest.mark.parametrize('machine, unit, threshold', [('admin-vm', 'givc-admin', 1.5)])
+def test_exposure(givc, machine, unit, threshold):
+    """As systemd-analyze reckons it: what the unit may do, and does not need to."""
+    judged = givc.run(machine, ['systemd-analyze', 'security', '--no-pager', f'--threshold={threshold * 10:.0f}', f'{unit}.service'])
+    assert judged.returncode == 0, judged.stdout
+
+
 def test_the_door_stays_open_however_often_a_daemon_dies(givc, daemon):
     machine, name = daemon
     port = 9001 if name == 'givc-admin' else 9000
@@ -116,6 +139,25 @@ def test_a_configuration_that_was_mended_is_taken_up(givc):
         givc.write_file('net-vm', '/etc/givc/agent.json', good)
     givc.wait_unit('net-vm', 'givc-agent.service', 'running')
     assert show(givc, 'net-vm', 'givc-agent.socket', 'ActiveState') == ('active',)
+
+
+def test_an_agent_whose_files_are_elsewhere(destdir):
+    """As its configuration says; then none need be where the unit looks for them."""
+    def elsewhere(spec):
+        for machine in spec['machines']:
+            for entry in machine['files'] if machine['name'] == 'net-vm' else []:
+                if entry['path'] == '/etc/givc/agent.json':
+                    config = json.loads(entry['content'])
+                    config['network']['tls'] = {'caCertPath': '/etc/keys/ca-cert.pem', 'certPath': '/etc/keys/cert.pem',
+                                                'keyPath': '/etc/keys/key.pem'}
+                    entry['content'] = json.dumps(config)
+                entry['path'] = re.sub('^/etc/givc/(.*pem)$', r'/etc/keys/\1', entry['path'])
+    with Fleet(destdir, guests=['admin-vm', 'net-vm'], configure=elsewhere) as fleet:
+        fleet.wait_registered()
+        fleet.run('net-vm', ['systemctl', 'reload', 'givc-agent.service'], check=True)
+        fleet.run('net-vm', ['chmod', '0640', '/etc/keys/key.pem'], check=True)
+        assert fleet.run('net-vm', ['systemctl', 'restart', 'givc-agent.service']).returncode != 0
+        assert '/etc/keys/key.pem: others than its owner may read' in fleet.journal('net-vm', 'givc-agent.service')
 
 
 def test_the_watchdog_ends_a_daemon_that_hangs(destdir):

@@ -162,6 +162,33 @@ Test(agent_config, keys_are_matched_without_regard_to_case) {
         cr_assert_null(config.warnings[0]);
 }
 
+/* Each on its own: the service manager may have been told of the key alone. */
+Test(agent_config, what_is_not_said_of_tls_comes_from_credentials_or_etc) {
+        _cleanup_(config_clear) struct config config = CONFIG_NULL, other = CONFIG_NULL;
+        _cleanup_(freep) char *path = NULL;
+        char directory[] = "/tmp/test-agent-config.XXXXXX";
+        int fd;
+
+        cr_assert_not_null(mkdtemp(directory));
+        path = text_printf("%s/key.pem", directory);
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0400);
+        cr_assert_geq(fd, 0);
+        close(fd);
+        cr_assert_eq(setenv("CREDENTIALS_DIRECTORY", directory, 1), 0);
+        load_variant(&config,
+                        "\"caCertPath\": \"/etc/givc/ca-cert.pem\",\n"
+                        "      \"certPath\": \"/etc/givc/cert.pem\",\n"
+                        "      \"keyPath\": \"/etc/givc/key.pem\" }",
+                        "\"caCertPath\": \"/a\" }");
+        cr_expect_str_eq(config.tls.ca_path, "/a");
+        cr_expect_str_eq(config.tls.cert_path, "/etc/givc/cert.pem");
+        cr_expect_str_eq(config.tls.key_path, path);
+        load_variant(&other, "\"chrony.service\"", "\"other.service\"");
+        cr_expect_str_eq(other.tls.key_path, "/etc/givc/key.pem");
+        unlink(path);
+        rmdir(directory);
+}
+
 Test(agent_config, the_name_may_have_the_prefix) {
         _cleanup_(config_clear) struct config config = CONFIG_NULL;
 
@@ -415,10 +442,14 @@ Test(agent_config, wrong_values_are_named_with_file_line_key_and_what_is_allowed
                                 "who listens there" },
                 { "\"enable\": true", "\"enable\": \"yes\"",
                                 ":20: network.tls.enable: is a text, must be true or false" },
-                { "\"certPath\": \"/etc/givc/cert.pem\",", "",
-                                ":19: network.tls.certPath: is missing, must be the path of a PEM file" },
+                { "\"certPath\": \"/etc/givc/cert.pem\",", "\"certPath\": 1,",
+                                ":22: network.tls.certPath: is a number, must be the path of a PEM file, or "
+                                "be "
+                                "left out" },
                 { "\"/etc/givc/key.pem\"", "\"\"",
-                                ":23: network.tls.keyPath: is \"\", must be the path of a PEM file" },
+                                ":23: network.tls.keyPath: is \"\", must be the path of a PEM file, or be "
+                                "left "
+                                "out" },
                 /* capabilities */
                 { "\"chrony.service\"", "\"chrony\"",
                                 ":28: capabilities.services[1]: is \"chrony\", must be the full name of a "

@@ -672,8 +672,34 @@ Test(tls, a_key_that_others_may_read) {
 
         cr_assert(text_read_file(cert_path("admin-vm", "key.pem"), 65536, &key, NULL) == 0);
         for (size_t i = 0; i < ELEMENTSOF(modes); i++)
-                check_files(-EKEYREJECTED, "others than its owner may read", cert_path("admin-vm", "ca-cert.pem"),
-                                cert_path("admin-vm", "cert.pem"), make_file("open.pem", key, modes[i]));
+                check_files(-EKEYREJECTED, "others than its owner may read",
+                                cert_path("admin-vm", "ca-cert.pem"), cert_path("admin-vm", "cert.pem"),
+                                make_file("open.pem", key, modes[i]));
+}
+
+/* Of a credential, the group's permissions may be an ACL's mask: what others may do counts, and who may
+ * write. */
+Test(tls, a_key_that_the_service_manager_hands_over) {
+        const char *ca = cert_path("admin-vm", "ca-cert.pem"), *cert = cert_path("admin-vm", "cert.pem");
+        _cleanup_(freep) char *pem = NULL, *reason = NULL, *directory = NULL;
+        struct tls_context *tls;
+        const char *key;
+
+        cr_assert(text_read_file(cert_path("admin-vm", "key.pem"), 65536, &pem, NULL) == 0);
+        key = make_file("handed.pem", pem, 0440);
+        cr_assert(setenv("CREDENTIALS_DIRECTORY", cert_path(".", "."), 1) == 0);
+        check_files(-EKEYREJECTED, "others than its owner may read", ca, cert, key);
+        cr_assert(setenv("CREDENTIALS_DIRECTORY", cert_path(".", ""), 1) == 0);
+        check_files(-EKEYREJECTED, "others than its owner may read", ca, cert, key);
+
+        directory = strndup(key, (size_t) (strrchr(key, '/') - key));
+        cr_assert(setenv("CREDENTIALS_DIRECTORY", directory, 1) == 0);
+        cr_assert(tls_context_new(&tls, ca, cert, key, &reason) == 0, "%s", reason);
+        tls_context_unref(tls);
+        check_files(-EKEYREJECTED, "others than its owner may read", ca, cert,
+                        make_file("open.pem", pem, 0444));
+        check_files(-EKEYREJECTED, "others than its owner may read", ca, cert,
+                        make_file("open.pem", pem, 0460));
 }
 
 /* --- names in certificates --- */
