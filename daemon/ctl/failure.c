@@ -5,6 +5,7 @@
 #include "options.h"
 #include "output.h"
 #include "session.h"
+#include "text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -101,7 +102,7 @@ static void hint(const struct session *session, enum rpc_code code) {
         }
 }
 
-int fail_status(const struct session *session, const char *what, const struct rpc_status *status) {
+char *status_text(const struct session *session, const struct rpc_status *status) {
         _cleanup_(freep) char *reason = debug_info_reason(status->details, status->n_details);
         const char *lost = session_is_connected(session) ? "" : rpc_channel_reason(session->channel);
 
@@ -109,10 +110,15 @@ int fail_status(const struct session *session, const char *what, const struct rp
                 reason = strdup(lost);
         /* Deployed servers tell the reason in the details alone; ours in the message, too. */
         if (reason && !strstr(status->message, reason))
-                complain("%s: %s: %s (%s)", what, rpc_code_name(status->code), status->message, reason);
-        else
-                complain("%s: %s%s%s", what, rpc_code_name(status->code),
-                                isempty(status->message) ? "" : ": ", status->message);
+                return text_printf("%s: %s (%s)", rpc_code_name(status->code), status->message, reason);
+        return text_printf("%s%s%s", rpc_code_name(status->code), isempty(status->message) ? "" : ": ",
+                        status->message);
+}
+
+int fail_status(const struct session *session, const char *what, const struct rpc_status *status) {
+        _cleanup_(freep) char *text = status_text(session, status);
+
+        complain("%s: %s", what, text ?: strerror(ENOMEM));
         hint(session, status->code);
         return exit_code_of_status(status->code);
 }

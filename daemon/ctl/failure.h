@@ -30,4 +30,7 @@ int fail_errno(int error, const char *what);
  */
 int fail_status(const struct session *session, const char *what, const struct rpc_status *status);
 
+/* How a call has ended and why, as fail_status() says it: on the heap, or NULL (ENOMEM). */
+char *status_text(const struct session *session, const struct rpc_status *status);
+
 enum exit_code exit_code_of_status(enum rpc_code code);

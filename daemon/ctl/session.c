@@ -7,6 +7,7 @@
 
 #include <netdb.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 
@@ -27,30 +28,49 @@ void session_clear(struct session *session) {
         session->event = sd_event_unref(session->event);
         free(session->peer);
         free(session->identity);
+        free(session->error);
 }
 
 bool session_is_connected(const struct session *session) {
         return session->channel && rpc_channel_get_state(session->channel) == RPC_CHANNEL_READY;
 }
 
+/* Why it cannot be opened, for whoever opens it. Returns code. */
+static int refuse(struct session *session, int code, const char *format, ...) _printf_(3, 4);
+static int refuse(struct session *session, int code, const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        free(session->error);
+        if (vasprintf(&session->error, format, ap) < 0)
+                session->error = NULL;
+        va_end(ap);
+        return code;
+}
+
+static int refuse_errno(struct session *session, int error, const char *what) {
+        return refuse(session, EXIT_FAILED, "%s: %s", what, strerror(-error));
+}
+
 /* A host name: the program has nothing else to do yet, so it may wait for the answer. */
-static int look_up(struct rpc_address *address, const char *host, const char *port, bool given) {
+static int look_up(struct session *session, struct rpc_address *address, const char *host, const char *port,
+                bool given) {
         const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
         struct addrinfo *found = NULL;
         int r;
 
         r = getaddrinfo(host, port, &hints, &found);
         if (r != 0 && !given)
-                return fail_usage("where is %s? Give --addr or set GIVC_ADDR; there is no host of that name "
-                                  "(%s)",
+                return refuse(session, EXIT_USAGE,
+                                "where is %s? Give --addr or set GIVC_ADDR; there is no host of that name "
+                                "(%s)",
                                 host, gai_strerror(r));
-        if (r != 0) {
-                complain("cannot find the address of '%s': %s", host, gai_strerror(r));
-                return EXIT_UNAVAILABLE;
-        }
+        if (r != 0)
+                return refuse(session, EXIT_UNAVAILABLE, "cannot find the address of '%s': %s", host,
+                                gai_strerror(r));
         if (found->ai_addrlen > sizeof(address->in6)) {
                 freeaddrinfo(found);
-                return fail_errno(-EAFNOSUPPORT, host);
+                return refuse_errno(session, -EAFNOSUPPORT, host);
         }
         memcpy(&address->any, found->ai_addr, found->ai_addrlen);
         address->length = found->ai_addrlen;
@@ -58,7 +78,8 @@ static int look_up(struct rpc_address *address, const char *host, const char *po
         return EXIT_DONE;
 }
 
-static int choose_address(const struct options *options, struct rpc_address *address) {
+static int choose_address(struct session *session, struct rpc_address *address) {
+        const struct options *options = session->options;
         const char *host = options->addr ?: options->name, *error;
         _cleanup_(freep) char *text = NULL;
         bool is_path = host[0] == '/' || host[0] == '@' || startswith(host, "unix:") ||
@@ -74,15 +95,15 @@ static int choose_address(const struct options *options, struct rpc_address *add
         else
                 text = text_printf("%s:%s", host, options->port);
         if (!text)
-                return fail_errno(-ENOMEM, "address");
+                return refuse_errno(session, -ENOMEM, "address");
 
         if (rpc_address_parse(address, text, &error) == 0)
                 return EXIT_DONE;
         if (options->vsock)
-                return fail_usage("--vsock: '%s' is not CID:PORT", options->vsock);
+                return refuse(session, EXIT_USAGE, "--vsock: '%s' is not CID:PORT", options->vsock);
         if (is_path || !text_is_host_name(host))
-                return fail_usage("--addr: '%s': %s", host, error);
-        return look_up(address, host, options->port, options->addr != NULL);
+                return refuse(session, EXIT_USAGE, "--addr: '%s': %s", host, error);
+        return look_up(session, address, host, options->port, options->addr != NULL);
 }
 
 /* What was given, or else the default where it can be read; NULL: neither. */
@@ -92,36 +113,41 @@ static const char *choose_file(const char *given, const char *otherwise) {
         return access(otherwise, R_OK) == 0 ? otherwise : NULL;
 }
 
-static int choose_tls(const struct options *options, struct tls_context **ret) {
-        const char *ca_cert = choose_file(options->ca_cert, DEFAULT_CA_CERT);
-        const char *cert = choose_file(options->cert, DEFAULT_CERT);
-        const char *key = choose_file(options->key, DEFAULT_KEY);
+struct session_files session_files(const struct options *options) {
+        return (struct session_files){
+                .ca_cert = choose_file(options->ca_cert, DEFAULT_CA_CERT),
+                .cert = choose_file(options->cert, DEFAULT_CERT),
+                .key = choose_file(options->key, DEFAULT_KEY),
+        };
+}
+
+static int choose_tls(struct session *session, struct tls_context **ret) {
+        const struct session_files files = session_files(session->options);
         _cleanup_(freep) char *error = NULL;
         int r;
 
-        if (options->no_tls) {
+        if (session->options->no_tls) {
                 *ret = NULL;
                 return EXIT_DONE;
         }
-        if (!ca_cert)
-                return fail_usage("no CA certificate: give --cacert (%s cannot be read), or --notls",
+        if (!files.ca_cert)
+                return refuse(session, EXIT_USAGE,
+                                "no CA certificate: give --cacert (%s cannot be read), or --notls",
                                 DEFAULT_CA_CERT);
-        if (!cert)
-                return fail_usage(
+        if (!files.cert)
+                return refuse(session, EXIT_USAGE,
                                 "no certificate: give --cert (%s cannot be read), or --notls", DEFAULT_CERT);
-        if (!key)
-                return fail_usage("no key: give --key (%s cannot be read), or --notls", DEFAULT_KEY);
+        if (!files.key)
+                return refuse(session, EXIT_USAGE, "no key: give --key (%s cannot be read), or --notls",
+                                DEFAULT_KEY);
 
-        r = tls_context_new(ret, ca_cert, cert, key, &error);
-        if (r < 0) {
-                complain("%s", error ?: strerror(-r));
-                if (r == -EACCES)
-                        fprintf(stderr,
-                                        "Be root, or name files that you may read: --cacert, --cert and "
-                                        "--key.\n");
-                return EXIT_USAGE;
-        }
-        return EXIT_DONE;
+        r = tls_context_new(ret, files.ca_cert, files.cert, files.key, &error);
+        if (r >= 0)
+                return EXIT_DONE;
+        session->hint = r == -EACCES
+                        ? "Be root, or name files that you may read: --cacert, --cert and --key.\n"
+                        : "";
+        return refuse(session, EXIT_USAGE, "%s", error ?: strerror(-r));
 }
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
@@ -141,7 +167,7 @@ static int open_loop(struct session *session) {
 
         r = sd_event_new(&session->event);
         if (r < 0)
-                return fail_errno(r, "cannot make an event loop");
+                return refuse_errno(session, r, "cannot make an event loop");
         sigemptyset(&signals);
         sigaddset(&signals, SIGINT);
         sigaddset(&signals, SIGTERM);
@@ -150,12 +176,12 @@ static int open_loop(struct session *session) {
         if (r >= 0)
                 r = sd_event_add_signal(session->event, NULL, SIGTERM, on_signal, session);
         if (r < 0)
-                return fail_errno(r, "cannot receive signals");
+                return refuse_errno(session, r, "cannot receive signals");
         if (!session->watches_output)
                 return EXIT_DONE;
         /* A file cannot be waited for (EPERM), and does not go away. */
         r = sd_event_add_io(session->event, NULL, STDOUT_FILENO, 0, on_output_gone, session);
-        return r < 0 && r != -EPERM ? fail_errno(r, "cannot watch standard output") : EXIT_DONE;
+        return r < 0 && r != -EPERM ? refuse_errno(session, r, "cannot watch standard output") : EXIT_DONE;
 }
 
 static int describe(struct session *session, const struct rpc_address *address, struct tls_context *tls) {
@@ -165,14 +191,14 @@ static int describe(struct session *session, const struct rpc_address *address, 
         where = rpc_address_format(address);
         session->peer = text_printf("%s at %s", session->options->name, where);
         if (!where || !session->peer)
-                return fail_errno(-ENOMEM, "address");
+                return refuse_errno(session, -ENOMEM, "address");
         if (!identity || !identity->name)
                 return EXIT_DONE;
         session->identity = strdup(identity->name);
-        return session->identity ? EXIT_DONE : fail_errno(-ENOMEM, "identity");
+        return session->identity ? EXIT_DONE : refuse_errno(session, -ENOMEM, "identity");
 }
 
-int session_open(struct session *session, bool once) {
+int session_try_open(struct session *session, bool once) {
         _cleanup_(tls_context_unrefp) struct tls_context *tls = NULL;
         struct rpc_channel_config config = {
                 .server_name = session->options->name,
@@ -182,10 +208,10 @@ int session_open(struct session *session, bool once) {
 
         if (session->channel)
                 return EXIT_DONE;
-        r = choose_address(session->options, &config.address);
+        r = choose_address(session, &config.address);
         if (r != EXIT_DONE)
                 return r;
-        r = choose_tls(session->options, &tls);
+        r = choose_tls(session, &tls);
         if (r != EXIT_DONE)
                 return r;
         config.tls = tls;
@@ -196,7 +222,19 @@ int session_open(struct session *session, bool once) {
         if (r != EXIT_DONE)
                 return r;
         r = rpc_channel_new(&session->channel, session->event, &config);
-        return r < 0 ? fail_errno(r, "cannot make a channel") : EXIT_DONE;
+        return r < 0 ? refuse_errno(session, r, "cannot make a channel") : EXIT_DONE;
+}
+
+int session_open(struct session *session, bool once) {
+        int r = session_try_open(session, once);
+
+        if (r == EXIT_DONE)
+                return r;
+        if (r == EXIT_USAGE && !session->hint)
+                return fail_usage("%s", session->error ?: strerror(ENOMEM));
+        complain("%s", session->error ?: strerror(ENOMEM));
+        fputs(strempty(session->hint), stderr);
+        return r;
 }
 
 void session_end(struct session *session, int code) {

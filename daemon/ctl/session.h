@@ -18,6 +18,8 @@ struct session {
         struct rpc_channel *channel;
         char *peer;           /* whom we speak to, for people: "admin-vm at 192.168.101.10:9001" */
         char *identity;       /* whom we speak as; NULL: no certificate */
+        char *error;          /* why it cannot be opened */
+        const char *hint;     /* a line below that; NULL: the usual one, if any */
         bool watches_output;  /* a reader of standard output who goes away ends the run */
         bool output_gone;     /* and has */
         bool shows_progress;  /* a line of the terminal is taken: cleared before anything else is printed */
@@ -34,6 +36,14 @@ void session_clear(struct session *session);
  * connection is not made again. Returns EXIT_DONE or the code to exit with.
  */
 int session_open(struct session *session, bool once);
+/* The same without complaining: what is wrong is in session->error (NULL: there was no memory). */
+int session_try_open(struct session *session, bool once);
+
+/* Which files it takes, as the options or the defaults have it; NULL: none. Only paths. */
+struct session_files {
+        const char *ca_cert, *cert, *key;
+};
+struct session_files session_files(const struct options *options);
 
 /* What is to become of an answer: print it. Returns an enum exit_code. */
 typedef int (*session_show_t)(
