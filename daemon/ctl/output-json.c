@@ -72,6 +72,45 @@ json_t *output_status_json(const Systemd__UnitStatus *status) {
         return object_json(members, ELEMENTSOF(members));
 }
 
+bool output_has_stats(const Stats__StatsResponse *stats) {
+        return stats->memory && stats->load && stats->process;
+}
+
+static json_t *processes_json(Stats__ProcessStat *const *processes, size_t n) {
+        json_t *list = json_array();
+
+        for (size_t i = 0; i < n; i++)
+                json_array_append_new(list,
+                                json_pack("{s:o*,s:f,s:f,s:I}", "name", output_text_json(processes[i]->name),
+                                                "user", processes[i]->user, "sys", processes[i]->sys,
+                                                "res_set_size", (json_int_t) processes[i]->ressetsize));
+        return list;
+}
+
+json_t *output_stats_json(const char *vm, const Stats__StatsResponse *stats) {
+        const Stats__MemoryStats *memory = stats->memory;
+        const Stats__LoadStats *load = stats->load;
+        const Stats__ProcessStats *process = stats->process;
+
+        return json_pack("{s:s,s:{s:I,s:I,s:I,s:I},s:[f,f,f],s:{s:I,s:I,s:o,s:o}}", "vm", vm, "memory",
+                        "total", (json_int_t) memory->total, "free", (json_int_t) memory->free, "available",
+                        (json_int_t) memory->available, "cached", (json_int_t) memory->cached, "load",
+                        load->load1min, load->load5min, load->load15min, "process", "total",
+                        (json_int_t) process->total, "running", (json_int_t) process->running,
+                        "cpu_processes", processes_json(process->cpuprocesses, process->n_cpuprocesses),
+                        "mem_processes", processes_json(process->memprocesses, process->n_memprocesses));
+}
+
+static json_t *boolean(bool known, bool value) {
+        return known ? json_boolean(value) : json_null();
+}
+
+json_t *output_sysinfo_json(const Stats__SysinfoResponse *info) {
+        return json_pack("{s:o,s:o,s:o}", "ghaf_version", output_text_json(info->ghafversion), "secure_boot",
+                        boolean(info->secure_boot_presence_case, info->secureboot), "disk_encrypted",
+                        boolean(info->disk_encrypted_presence_case, info->diskencrypted));
+}
+
 static int dump(FILE *file, json_t *value, size_t flags) {
         int r = value ? json_dumpf(value, file, flags) : -1;
 

@@ -3,6 +3,8 @@
 
 #include "text.h"
 
+#include <inttypes.h>
+
 /* Bytes at s, a C1 control character in UTF-8 (U+0080 to U+009F), that a terminal may obey as it does ESC.
  */
 static bool is_c1(const char *s) {
@@ -67,6 +69,19 @@ int output_event(FILE *file, enum output_event event, const Admin__QueryListItem
         }
         fputc('\n', file);
         return 0;
+}
+
+void output_log(FILE *file, const Logs__LogEntry *entry) {
+        bool is_error = entry->priority <= 3 && output_may_colour(file);
+        char date[OUTPUT_TIME];
+
+        fprintf(file, "%s ", output_time(entry->realtimeusec, date));
+        output_text(file, entry->identifier);
+        if (entry->pid > 0)
+                fprintf(file, "[%" PRIu32 "]", entry->pid);
+        fputs(is_error ? ": \033[31m" : ": ", file);
+        output_text(file, entry->message);
+        fputs(is_error ? "\033[0m\n" : "\n", file);
 }
 
 void output_labelled(FILE *file, const char *label, const char *text, const char *more) {

@@ -79,6 +79,13 @@ int output_details(FILE *file, const char *vm, Systemd__UnitDetail *const *detai
 int output_details_json(FILE *file, const char *vm, Systemd__UnitDetail *const *details, size_t n);
 /* A peer's text; what is no UTF-8 cannot stand in JSON, and is escaped. NULL: ENOMEM. */
 json_t *output_text_json(const char *text);
+/* Whether an agent's answer has all three parts: as proto3 has it, each may be missing. */
+bool output_has_stats(const Stats__StatsResponse *stats);
+/* Of such an answer. */
+json_t *output_stats_json(const char *vm, const Stats__StatsResponse *stats);
+json_t *output_sysinfo_json(const Stats__SysinfoResponse *info);
+/* A line of a journal: time, who says it, what; errors in red where colours are understood. */
+void output_log(FILE *file, const Logs__LogEntry *entry);
 /* Local date and time to the second, of CLOCK_REALTIME microseconds. */
 #define OUTPUT_TIME sizeof("2000-01-01 00:00:00")
 const char *output_time(uint64_t usec, char text[OUTPUT_TIME]);

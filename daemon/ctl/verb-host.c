@@ -42,21 +42,13 @@ static const char *enabled(bool known, bool value) {
         return !known ? "unknown" : value ? "enabled" : "disabled";
 }
 
-static json_t *boolean(bool known, bool value) {
-        return known ? json_boolean(value) : json_null();
-}
-
 static int show_sysinfo(struct session *session, const ProtobufCMessage *response, const char *subject) {
         const Stats__SysinfoResponse *info = (const Stats__SysinfoResponse *) response;
         bool boot_known = info->secure_boot_presence_case, disk_known = info->disk_encrypted_presence_case;
         int r = 0;
 
         if (session->options->json)
-                r = output_json(stdout,
-                                json_pack("{s:o,s:o,s:o}", "ghaf_version",
-                                                output_text_json(info->ghafversion), "secure_boot",
-                                                boolean(boot_known, info->secureboot), "disk_encrypted",
-                                                boolean(disk_known, info->diskencrypted)));
+                r = output_json(stdout, output_sysinfo_json(info));
         else {
                 fputs("Ghaf Version: ", stdout);
                 output_text(stdout, info->ghafversion);

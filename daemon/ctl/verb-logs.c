@@ -9,8 +9,6 @@
 #include "timespan.h"
 #include "unit-name.h"
 
-#include <inttypes.h>
-
 /* By number or by name; LogsRequest has the number plus one. */
 static int read_priority(const char *given, uint32_t *ret) {
         static const char *const names[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info",
@@ -80,20 +78,6 @@ static int print_json(const Logs__LogEntry *entry) {
                                         "message", output_text_json(entry->message)));
 }
 
-/* As journalctl does: errors in red. */
-static void print_line(const Logs__LogEntry *entry) {
-        bool is_error = entry->priority <= 3 && output_may_colour(stdout);
-        char date[OUTPUT_TIME];
-
-        printf("%s ", output_time(entry->realtimeusec, date));
-        output_text(stdout, entry->identifier);
-        if (entry->pid > 0)
-                printf("[%" PRIu32 "]", entry->pid);
-        fputs(is_error ? ": \033[31m" : ": ", stdout);
-        output_text(stdout, entry->message);
-        fputs(is_error ? "\033[0m\n" : "\n", stdout);
-}
-
 static void on_told(struct session *session, const ProtobufCMessage *message, void *userdata) {
         const Logs__LogEntry *entry = (const Logs__LogEntry *) message;
         int r = 0;
@@ -103,7 +87,7 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
         if (session->options->json)
                 r = print_json(entry);
         else
-                print_line(entry);
+                output_log(stdout, entry);
         if (r < 0)
                 session_end(session, fail_errno(r, "cannot print"));
         else

@@ -12,31 +12,6 @@
 
 #define MIB (1024 * 1024)
 
-static json_t *processes_json(Stats__ProcessStat *const *processes, size_t n) {
-        json_t *list = json_array();
-
-        for (size_t i = 0; i < n; i++)
-                json_array_append_new(list,
-                                json_pack("{s:o*,s:f,s:f,s:I}", "name", output_text_json(processes[i]->name),
-                                                "user", processes[i]->user, "sys", processes[i]->sys,
-                                                "res_set_size", (json_int_t) processes[i]->ressetsize));
-        return list;
-}
-
-static json_t *stats_json(const char *vm, const Stats__StatsResponse *stats) {
-        const Stats__MemoryStats *memory = stats->memory;
-        const Stats__LoadStats *load = stats->load;
-        const Stats__ProcessStats *process = stats->process;
-
-        return json_pack("{s:s,s:{s:I,s:I,s:I,s:I},s:[f,f,f],s:{s:I,s:I,s:o,s:o}}", "vm", vm, "memory",
-                        "total", (json_int_t) memory->total, "free", (json_int_t) memory->free, "available",
-                        (json_int_t) memory->available, "cached", (json_int_t) memory->cached, "load",
-                        load->load1min, load->load5min, load->load15min, "process", "total",
-                        (json_int_t) process->total, "running", (json_int_t) process->running,
-                        "cpu_processes", processes_json(process->cpuprocesses, process->n_cpuprocesses),
-                        "mem_processes", processes_json(process->memprocesses, process->n_memprocesses));
-}
-
 static void print_processes(const char *label, Stats__ProcessStat *const *processes, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 printf("%11s: ", i == 0 ? label : "");
@@ -63,12 +38,12 @@ static int show_stats(struct session *session, const ProtobufCMessage *response,
         const Stats__StatsResponse *stats = (const Stats__StatsResponse *) response;
         int r = 0;
 
-        if (!stats->memory || !stats->load || !stats->process) {
+        if (!output_has_stats(stats)) {
                 complain("the agent of %s has told nothing of its load", vm);
                 return EXIT_FAILED;
         }
         if (session->options->json)
-                r = output_json(stdout, stats_json(vm, stats));
+                r = output_json(stdout, output_stats_json(vm, stats));
         else
                 print_stats(vm, stats);
         return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;

@@ -114,7 +114,7 @@ static int on_stats(struct session *session _unused_, const struct rpc_status *s
         vm->asked = false;
         free(vm->problem);
         vm->problem = NULL;
-        if (status->code != RPC_OK || !stats || !stats->memory || !stats->load || !stats->process) {
+        if (status->code != RPC_OK || !stats || !output_has_stats(stats)) {
                 vm->problem = strdup(status->code == RPC_OK ? "tells nothing of its load"
                                                             : strempty(status->message));
                 return EXIT_DONE;
