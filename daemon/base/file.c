@@ -61,7 +61,8 @@ int file_remove_leftover(int directory_fd, const char *path) {
         return unlinkat(directory_fd, new, 0) < 0 && errno != ENOENT && errno != ENOTDIR ? -errno : 0;
 }
 
-int file_write_atomic(int directory_fd, const char *path, const void *data, size_t size, mode_t mode) {
+static int write_and_rename(int directory_fd, const char *path, const void *data, size_t size, mode_t mode,
+                unsigned rename_flags) {
         const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
         _cleanup_(closep) int directory = -1;
         _cleanup_(freep) char *new = NULL;
@@ -77,11 +78,19 @@ int file_write_atomic(int directory_fd, const char *path, const void *data, size
                 return directory;
 
         r = write_new(directory, new, data, size, mode);
-        if (r >= 0 && renameat(directory, new, directory, name) < 0)
+        if (r >= 0 && renameat2(directory, new, directory, name, rename_flags) < 0)
                 r = -errno;
         if (r < 0) {
                 (void) unlinkat(directory, new, 0);
                 return r;
         }
         return fsync(directory) < 0 ? -errno : 0;
+}
+
+int file_write_atomic(int directory_fd, const char *path, const void *data, size_t size, mode_t mode) {
+        return write_and_rename(directory_fd, path, data, size, mode, 0);
+}
+
+int file_write_new(int directory_fd, const char *path, const void *data, size_t size, mode_t mode) {
+        return write_and_rename(directory_fd, path, data, size, mode, RENAME_NOREPLACE);
 }

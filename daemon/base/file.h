@@ -18,6 +18,9 @@
  */
 int file_write_atomic(int directory_fd, const char *path, const void *data, size_t size, mode_t mode);
 
+/* The same of a file that is new: -EEXIST where there is anything of that name, at whatever time it has come. */
+int file_write_new(int directory_fd, const char *path, const void *data, size_t size, mode_t mode);
+
 /* Takes away what a crash while that file was replaced has left. 0, also where there is nothing, or what the
  * system said. */
 int file_remove_leftover(int directory_fd, const char *path);

@@ -53,6 +53,18 @@ Test(file, is_made_and_replaced_with_its_mode) {
         check_text(&scratch, "settings", "", 0600);
 }
 
+Test(file, what_is_new_replaces_nothing) {
+        _cleanup_(scratch_remove) struct scratch scratch;
+
+        scratch_make(&scratch);
+        cr_assert_eq(file_write_new(scratch.fd, "settings", "one", 3, 0600), 0);
+        check_text(&scratch, "settings", "one", 0600);
+        cr_assert_eq(file_write_new(scratch.fd, "settings", "two", 3, 0600), -EEXIST);
+        check_text(&scratch, "settings", "one", 0600);
+        cr_assert_eq(symlinkat("nowhere", scratch.fd, "other"), 0);
+        cr_assert_eq(file_write_new(scratch.fd, "other", "two", 3, 0600), -EEXIST);
+}
+
 Test(file, links_are_replaced_not_followed) {
         _cleanup_(scratch_remove) struct scratch scratch;
 
