@@ -12,6 +12,9 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
+/* Largest PEM file: a chain of a few certificates, a CA bundle of some. */
+#define TLS_PEM_MAX ((size_t) 256 * 1024)
+
 /* --- tls-identity.c --- */
 
 /*

@@ -15,9 +15,6 @@
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/ecc.h>
 
-/* Largest PEM file: a chain of a few certificates, a CA bundle of some. */
-#define PEM_MAX ((size_t) 256 * 1024)
-
 /* Without a handshake for this long, none is expected soon. */
 #define REST_USEC (3 * USEC_PER_SEC)
 
@@ -78,7 +75,7 @@ static int read_pem(struct pem *pem, const char *path, char **ret_error) {
         int r;
 
         pem->path = path;
-        r = text_read_file(path, PEM_MAX, &pem->data, &pem->n);
+        r = text_read_file(path, TLS_PEM_MAX, &pem->data, &pem->n);
         return r < 0 ? fail_errno(ret_error, r, path) : 0;
 }
 
@@ -98,7 +95,7 @@ static int read_key(struct pem *pem, const char *path, char **ret_error) {
                 return fail(ret_error, -EBADF, path, "is not a regular file");
         if (credential_is_exposed(path, &st))
                 return fail(ret_error, -EKEYREJECTED, path, CREDENTIAL_EXPOSED);
-        if (st.st_size <= 0 || (size_t) st.st_size > PEM_MAX)
+        if (st.st_size <= 0 || (size_t) st.st_size > TLS_PEM_MAX)
                 return fail(ret_error, -EBADMSG, path, "is empty, or too large for a private key");
 
         pem->data = malloc((size_t) st.st_size);

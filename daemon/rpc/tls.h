@@ -40,3 +40,17 @@ const struct tls_identity *tls_context_identity(struct tls_context *context);
 void tls_identity_clear(struct tls_identity *identity);
 /* Whether the address (4 or 16 bytes) is among the identity's. */
 bool tls_identity_has_ip(const struct tls_identity *identity, const uint8_t *ip, size_t n);
+
+/* What a certificate says of itself, for people; not whether it is to be believed. */
+struct tls_certificate {
+        char *subject, *issuer;         /* "/CN=net-vm" */
+        int64_t not_before, not_after;  /* seconds since 1970 */
+        struct tls_identity identity;
+};
+
+#define TLS_CERTIFICATE_NULL ((struct tls_certificate){})
+
+/* Reads the first certificate in a PEM file. On failure *ret_error (the caller's) names the file and what is
+ * wrong with it. In either case tls_certificate_clear() is due. */
+int tls_certificate_read(struct tls_certificate *ret, const char *path, char **ret_error);
+void tls_certificate_clear(struct tls_certificate *certificate);

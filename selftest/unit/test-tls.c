@@ -702,6 +702,40 @@ Test(tls, a_key_that_the_service_manager_hands_over) {
                         make_file("open.pem", pem, 0460));
 }
 
+/* --- what certificates say --- */
+
+Test(tls, a_certificate_is_told_to_people) {
+        _cleanup_(tls_certificate_clear) struct tls_certificate certificate = TLS_CERTIFICATE_NULL;
+        _cleanup_(freep) char *error = NULL;
+
+        cr_assert_eq(tls_certificate_read(&certificate, cert_path("admin-vm", "cert.pem"), &error), 0);
+        cr_assert_null(error);
+        cr_assert_str_eq(certificate.subject, "/CN=admin-vm");
+        cr_assert_str_eq(certificate.issuer, "/CN=GivcCA");
+        cr_assert_lt(certificate.not_before, time(NULL));
+        cr_assert_gt(certificate.not_after, time(NULL));
+        cr_assert_str_eq(certificate.identity.name, "admin-vm");
+        tls_certificate_clear(&certificate);
+        cr_assert_eq(tls_certificate_read(&certificate, cert_path("expired-vm", "cert.pem"), &error), 0);
+        cr_assert_lt(certificate.not_after, time(NULL));
+}
+
+static void check_no_certificate(const char *path, int expected, const char *text) {
+        _cleanup_(tls_certificate_clear) struct tls_certificate certificate = TLS_CERTIFICATE_NULL;
+        _cleanup_(freep) char *error = NULL;
+
+        cr_assert_eq(tls_certificate_read(&certificate, path, &error), expected);
+        cr_assert(error && strstr(error, text), "%s", error);
+        cr_assert_null(certificate.subject);
+}
+
+Test(tls, what_is_no_certificate_is_not_told) {
+        check_no_certificate(make_file("junk.pem", "junk\n", 0600), -EBADMSG, "junk.pem: no usable");
+        check_no_certificate(make_file("empty.pem", "", 0600), -EBADMSG, "empty.pem: no usable");
+        check_no_certificate(cert_path("admin-vm", "key.pem"), -EBADMSG, "key.pem: no usable");
+        check_no_certificate(cert_path("admin-vm", "absent.pem"), -ENOENT, "absent.pem: No such file");
+}
+
 /* --- names in certificates --- */
 
 Test(tls, no_byte_of_a_certificate_can_harm) {
