@@ -274,10 +274,11 @@ static const struct application *find_application(
         return NULL;
 }
 
-/* Whether the application takes all of the arguments; else the call has ended. */
+/* Whether the application takes all of the arguments; else the call has ended. Which is refused is said, but not
+ * what it is: it may be a secret, and the journals here and of the admin get to see the text. */
 static bool takes_arguments(struct manager *manager, struct rpc_call *call,
                 const struct application *application, const Systemd__AppUnitRequest *request) {
-        _cleanup_(freep) char *shown = NULL, *text = NULL;
+        _cleanup_(freep) char *text = NULL;
         const char *refusal = NULL;
         size_t i;
 
@@ -291,8 +292,7 @@ static bool takes_arguments(struct manager *manager, struct rpc_call *call,
                                 request->args[i], application->arguments, application->directories);
         if (!refusal)
                 return true;
-        shown = text_escape(request->args[i - 1], strlen(request->args[i - 1]), SHOWN_MAX);
-        text = text_printf("argument %zu, \"%s\", %s", i, strempty(shown), refusal);
+        text = text_printf("argument %zu %s", i, refusal);
         refuse(manager, call, request->unitname, RPC_INVALID_ARGUMENT, strempty(text));
         return false;
 }
