@@ -10,7 +10,7 @@ static const char verbs_help[] =
                 "  start|stop service UNIT...      Units in VMs (--vm=VM, or VM/UNIT)\n"
                 "  restart, try-restart, reload, reset-failed, kill, freeze, thaw UNIT...\n"
                 "  wait UNIT... --for=STATE        Wait until units are in a state\n"
-                "  watch; logs --vm=VM             Changes as they happen; a VM's journal\n"
+                "  watch; logs --vm=VM; dump       Changes; a VM's journal; all, for support\n"
                 "  reboot, poweroff, suspend, wakeup, sysinfo, update query|list|cachix PIN\n"
                 "  set-locale LOCALE..., set-timezone ZONE         Of the whole fleet\n"
                 "  notify-user VM..., ctap OPERATION[+ARGUMENT]\n"

@@ -284,6 +284,8 @@ static void complete(struct options *options) {
         take_environment(&options->ca_cert, "GIVC_CA_CERT");
         take_environment(&options->cert, "GIVC_HOST_CERT");
         take_environment(&options->key, "GIVC_HOST_KEY");
+        if (options->timeout_usec == 0)
+                options->timeout_usec = options->verb->timeout_usec ?: OPTIONS_TIMEOUT_USEC;
         options->no_tls = options->no_tls || environment_is_true("GIVC_NO_TLS");
 }
 
@@ -308,7 +310,6 @@ int options_parse(struct options *options, int argc, char **argv, char **ret_err
 
         *options = (struct options){
                 .compatible = argc > 0 && streq(slash ? slash + 1 : argv[0], "givc-cli"),
-                .timeout_usec = OPTIONS_TIMEOUT_USEC,
         };
         r = read_arguments(options, argc, argv, &n_words, &n_own, ret_error);
         if (r < 0)

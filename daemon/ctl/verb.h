@@ -40,6 +40,7 @@ struct verb {
         const char *summary; /* one sentence for the verb's help */
         const char *details; /* whole lines below it, or NULL */
         int (*run)(struct session *session, const struct options *options); /* returns an enum exit_code */
+        uint64_t timeout_usec; /* of each call, where --timeout says nothing; 0: as usual */
 };
 
 /* No bound on arguments but the kernel's. */
@@ -86,5 +87,6 @@ int verb_wifi_connect(struct session *session, const struct options *options);
 int verb_status(struct session *session, const struct options *options);
 int verb_top(struct session *session, const struct options *options);
 int verb_test_ensure(struct session *session, const struct options *options);
+int verb_dump(struct session *session, const struct options *options);
 int verb_unit(struct session *session, const struct options *options);
 int verb_unit_monitor(struct session *session, const struct options *options);

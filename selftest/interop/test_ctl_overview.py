@@ -163,6 +163,7 @@ zpty -d session
     [
         ("givcctl is-on", "is-online"),
         ("givcctl wifi disc", "disconnect"),
+        ("givcctl du", "dump"),
         ("givcctl is-online ", "net-vm"),
         ("givcctl restart de", "demo.service"),
         ("givcctl logs --vm ", "net-vm"),
