@@ -23,6 +23,13 @@ static void detach(struct stream *stream) {
 
 /* ---- from the agent ---- */
 
+static void source_accepted(struct rpc_client_call *source, void *userdata) {
+        struct stream *stream = userdata;
+
+        /* Without memory for it: with the first message. */
+        (void) rpc_call_accept(stream->call);
+}
+
 static void source_message(struct rpc_client_call *source, const ProtobufCMessage *message, void *userdata) {
         struct stream *stream = userdata;
         int r;
@@ -49,6 +56,7 @@ static void source_finished(
 }
 
 static const struct rpc_client_ops source_ops = {
+        .accepted = source_accepted,
         .message = source_message,
         .finished = source_finished,
 };

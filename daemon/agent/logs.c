@@ -254,6 +254,8 @@ static void read_logs(struct rpc_call *call, const ProtobufCMessage *message, vo
         r = open_reader(stream, request, unit);
         if (r >= 0)
                 r = add_sources(stream, request->follow);
+        if (r >= 0)
+                r = rpc_call_accept(call);
         if (r < 0) {
                 fail(call, r);
                 return;

@@ -152,3 +152,18 @@ int roster_replace(struct roster *roster, Admin__QueryListItem *const *items, si
         *roster = now;
         return 0;
 }
+
+int roster_keep(struct roster *roster, const Admin__WatchItem *item) {
+        switch (item->status_case) {
+        case ADMIN__WATCH_ITEM__STATUS_INITIAL:
+                return roster_replace(roster, item->initial->list, item->initial->n_list, NULL, NULL);
+        case ADMIN__WATCH_ITEM__STATUS_ADDED:
+                return roster_apply(roster, OUTPUT_ADDED, item->added, tell_nobody, NULL);
+        case ADMIN__WATCH_ITEM__STATUS_UPDATED:
+                return roster_apply(roster, OUTPUT_CHANGED, item->updated, tell_nobody, NULL);
+        case ADMIN__WATCH_ITEM__STATUS_REMOVED:
+                return roster_apply(roster, OUTPUT_REMOVED, item->removed, tell_nobody, NULL);
+        default:
+                return 0; /* of a later contract */
+        }
+}

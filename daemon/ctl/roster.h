@@ -31,3 +31,6 @@ int roster_replace(struct roster *roster, Admin__QueryListItem *const *items, si
 /* A change that the server tells; passed on unless it changes nothing. */
 int roster_apply(struct roster *roster, enum output_event event, const Admin__QueryListItem *item,
                 roster_told_t told, void *userdata);
+
+/* What a watch of the registry tells, kept: as the two above, with nobody to tell. */
+int roster_keep(struct roster *roster, const Admin__WatchItem *item);

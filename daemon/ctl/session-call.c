@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "admin.pb-c.h"
 #include "failure.h"
 #include "options.h"
 #include "session.h"
 
 #include <stdio.h>
 
+/*
+ * The channel waits by itself between attempts to connect. This is for a server that accepts a connection
+ * and ends the call again and again.
+ */
+#define RETRY_MIN_USEC (250 * USEC_PER_MSEC)
+#define RETRY_MAX_USEC (30 * USEC_PER_SEC)
+
 struct session_call {
         struct session *session;
         struct list calls;
-        struct rpc_client_call *call;
-        char *what, *subject;
-        session_show_t show;
-        session_done_t done;
-        session_told_t told;
-        void *userdata;
-        sd_event_source *settled;
+        struct session_request request;
+        char *what, *subject;         /* the request's */
+        struct rpc_client_call *call; /* NULL: lost, and to be begun again */
+        sd_event_source *settled, *retry;
+        uint64_t deadline_usec, retry_usec;
+        bool began; /* the server is or was at it */
+        bool lost;  /* and somebody was told that it was lost */
 };
 
 struct session_failure {
@@ -32,6 +40,7 @@ static struct session_call *session_call_free(struct session_call *call) {
                 return NULL;
         list_remove(&call->calls);
         sd_event_source_disable_unref(call->settled);
+        sd_event_source_disable_unref(call->retry);
         free(call->what);
         free(call->subject);
         free(call);
@@ -52,14 +61,18 @@ static struct session_failure *session_failure_free(struct session_failure *fail
 }
 DEFINE_CLEANUP(struct session_failure, session_failure_free)
 
+static void abandon(struct session_call *call) {
+        if (call->call)
+                rpc_client_cancel(call->call);
+        session_call_free(call);
+}
+
 void session_clear_calls(struct session *session) {
         struct session_failure *failure;
         struct session_call *call;
 
-        while ((call = LIST_FIRST(&session->calls, struct session_call, calls))) {
-                rpc_client_cancel(call->call);
-                session_call_free(call);
-        }
+        while ((call = LIST_FIRST(&session->calls, struct session_call, calls)))
+                abandon(call);
         while ((failure = LIST_FIRST(&session->failures, struct session_failure, failures)))
                 session_failure_free(failure);
 }
@@ -81,8 +94,7 @@ static int on_settled(sd_event_source *source, void *userdata) {
         struct session_call *call = userdata;
         struct session *session = call->session;
 
-        rpc_client_cancel(call->call);
-        session_call_free(call);
+        abandon(call);
         settle(session, EXIT_DONE);
         return 0;
 }
@@ -92,7 +104,7 @@ void session_settle(struct session *session, const void *userdata) {
         int r;
 
         LIST_FOREACH(call, &session->calls, calls) {
-                if (call->userdata != userdata || call->settled)
+                if (call->request.userdata != userdata || call->settled)
                         continue;
                 r = sd_event_add_defer(session->event, &call->settled, on_settled, call);
                 if (r < 0)
@@ -155,31 +167,96 @@ void session_fail(struct session *session, const char *what, const struct rpc_st
         list_append(&session->failures, &failure->failures);
 }
 
+/* ---- calls that come back ---- */
+
+static int begin(struct session_call *call);
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
+        struct session_call *call = userdata;
+        int r = begin(call);
+
+        if (r < 0)
+                session_end(call->session, fail_errno(r, call->what));
+        return 0;
+}
+
+/* What passes: the server was restarted, the connection broke, we were too slow. Not: it does not permit
+ * this. */
+static bool may_retry(const struct session_call *call, enum rpc_code code) {
+        if (!call->began || !call->request.endless || call->session->options->compatible)
+                return false;
+        return code == RPC_UNAVAILABLE || code == RPC_RESOURCE_EXHAUSTED || code == RPC_CANCELLED ||
+                        code == RPC_ABORTED || code == RPC_INTERNAL || code == RPC_UNKNOWN;
+}
+
+static void retry_later(struct session_call *call, const char *reason) {
+        struct session *session = call->session;
+        int r;
+
+        clear_progress(session);
+        if (!call->lost)
+                complain("%s: %s; trying again", call->what, reason);
+        call->lost = true;
+        call->retry = sd_event_source_disable_unref(call->retry);
+        r = sd_event_add_time_relative(
+                        session->event, &call->retry, CLOCK_MONOTONIC, call->retry_usec, 0, on_retry, call);
+        if (r < 0)
+                session_end(session, fail_errno(r, call->what));
+        call->retry_usec = MIN(call->retry_usec * 2, RETRY_MAX_USEC);
+}
+
+/* ---- their answers ---- */
+
 static void on_done(const struct rpc_status *status, const ProtobufCMessage *response, void *userdata) {
         struct session_call *call = userdata;
+        const struct session_request *request = &call->request;
         struct session *session = call->session;
         int code = EXIT_DONE;
 
         clear_progress(session);
-        if (call->done)
-                code = call->done(session, status, response, call->userdata);
+        if (request->done)
+                code = request->done(session, status, response, request->userdata);
         else if (status->code != RPC_OK)
                 session_fail(session, call->what, status);
-        else if (call->show)
-                code = call->show(session, response, call->subject);
+        else if (request->show)
+                code = request->show(session, response, call->subject);
         session_call_free(call);
         settle(session, code);
+}
+
+static void on_accepted(struct rpc_client_call *client, void *userdata) {
+        struct session_call *call = userdata;
+
+        if (call->lost)
+                complain("%s answers again", call->session->peer);
+        call->began = true;
+        call->lost = false;
 }
 
 static void on_message(struct rpc_client_call *client, const ProtobufCMessage *message, void *userdata) {
         struct session_call *call = userdata;
 
-        call->told(call->session, message, call->userdata);
+        call->retry_usec = RETRY_MIN_USEC;
+        call->request.told(call->session, message, call->request.userdata);
 }
 
 static void on_finished(struct rpc_client_call *client, const struct rpc_status *status, void *userdata) {
-        on_done(status, NULL, userdata);
+        static const struct rpc_status ended = { .code = RPC_UNAVAILABLE,
+                .message = "the server has ended the call" };
+        struct session_call *call = userdata;
+
+        call->call = NULL;
+        if (call->settled)
+                return;
+        if (call->request.endless && status->code == RPC_OK)
+                status = &ended;
+        if (may_retry(call, status->code))
+                retry_later(call, status->message);
+        else
+                on_done(status, NULL, call);
 }
+
+/* ---- beginning them ---- */
 
 /* CLOCK_MONOTONIC microseconds at which a call that begins now ends; 0: never. */
 static uint64_t deadline(const struct session *session) {
@@ -188,14 +265,20 @@ static uint64_t deadline(const struct session *session) {
         return timeout == USEC_INFINITY ? 0 : usec_add(now_usec(CLOCK_MONOTONIC), timeout);
 }
 
-static int begin(struct session_call *call, const struct session_request *request) {
-        static const struct rpc_client_ops ops = { .message = on_message, .finished = on_finished };
+static int begin(struct session_call *call) {
+        static const struct rpc_client_ops ops = {
+                .accepted = on_accepted,
+                .message = on_message,
+                .finished = on_finished,
+        };
         struct rpc_channel *channel = call->session->channel;
-        struct rpc_client_options options = {};
+        const struct session_request *request = &call->request;
+        const struct rpc_client_options options = {
+                .deadline_usec = call->deadline_usec,
+                .wait_for_ready = call->began,
+        };
         int r;
 
-        if (!request->unlimited)
-                options.deadline_usec = deadline(call->session);
         if (!request->told)
                 return rpc_channel_unary(channel, request->service, request->method, request->message,
                                 &options, on_done, call, &call->call);
@@ -215,7 +298,7 @@ int session_call(struct session *session, const struct session_request *request)
         _cleanup_(session_call_freep) struct session_call *call = NULL;
         int r;
 
-        r = session_open(session, true);
+        r = session_open(session, !request->endless || session->options->compatible);
         if (r != EXIT_DONE)
                 return r;
         call = malloc(sizeof(*call));
@@ -223,20 +306,35 @@ int session_call(struct session *session, const struct session_request *request)
                 return fail_errno(-ENOMEM, request->what);
         *call = (struct session_call){
                 .session = session,
+                .request = *request,
                 .what = strdup(request->what),
                 .subject = strdup(strempty(request->subject)),
-                .show = request->show,
-                .done = request->done,
-                .told = request->told,
-                .userdata = request->userdata,
+                .deadline_usec = request->unlimited ? 0 : deadline(session),
+                .retry_usec = RETRY_MIN_USEC,
         };
         list_init(&call->calls);
         if (!call->what || !call->subject)
                 return fail_errno(-ENOMEM, request->what);
-        r = begin(call, request);
+        r = begin(call);
         if (r < 0)
                 return fail_errno(r, request->what);
         list_append(&session->calls, &call->calls);
         TAKE_PTR(call);
         return EXIT_DONE;
+}
+
+int session_watch(struct session *session, session_told_t told, void *userdata, bool unlimited) {
+        static const Admin__Empty message = ADMIN__EMPTY__INIT;
+
+        return session_call(session,
+                        &(struct session_request){
+                                        .service = &admin__admin_service__descriptor,
+                                        .method = "Watch",
+                                        .message = &message.base,
+                                        .what = "cannot watch the registry",
+                                        .told = told,
+                                        .userdata = userdata,
+                                        .unlimited = unlimited,
+                                        .endless = true,
+                        });
 }

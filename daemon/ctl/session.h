@@ -59,7 +59,7 @@ typedef void (*session_told_t)(struct session *session, const ProtobufCMessage *
 struct session_request {
         const ProtobufCServiceDescriptor *service;
         const char *method;
-        const ProtobufCMessage *message;
+        const ProtobufCMessage *message; /* of an endless one: must last as long as the call */
         const char *what;    /* begins the complaint when it fails: "cannot start x.service on y"; copied */
         const char *subject; /* passed on to show; copied */
         session_show_t show; /* NULL: the answer says nothing */
@@ -67,12 +67,21 @@ struct session_request {
         session_told_t told; /* the answer is a stream */
         void *userdata;      /* of done and told */
         bool unlimited;      /* --timeout is not for this call */
+        /*
+         * A stream without an end of its own. Once the server was at it, it is asked for again when it is
+         * lost, with message as that is by then; not for scripts of the deployed command, which do so
+         * themselves.
+         */
+        bool endless;
 };
 
 /* --- session-call.c --- */
 
 /* Opens the session if need be, and begins a call. */
 int session_call(struct session *session, const struct session_request *request);
+
+/* Begins the endless call that tells told of the registry, by Admin__WatchItems. */
+int session_watch(struct session *session, session_told_t told, void *userdata, bool unlimited);
 
 /*
  * What was to be done has ended with status. Told at the next turn of the loop, by which time the channel

@@ -52,7 +52,6 @@ static int read_time(const char *option, const char *given, uint64_t *ret) {
 static int read_request(const struct options *options, Logs__LogsRequest *request, char **ret_unit) {
         int r = EXIT_DONE;
 
-        logs__logs_request__init(request);
         request->lines = (uint32_t) options->lines;
         request->follow = options->follow;
         if (options->unit)
@@ -78,8 +77,37 @@ static int print_json(const Logs__LogEntry *entry) {
                                         "message", output_text_json(entry->message)));
 }
 
+struct reading {
+        const char *vm;
+        char *what;
+        Admin__ReadLogsRequest message;
+        Logs__LogsRequest request;
+        uint64_t last_usec; /* of the last entry shown */
+};
+
+static void reading_clear(struct reading *reading) {
+        free(reading->request.cursor == protobuf_c_empty_string ? NULL : reading->request.cursor);
+        free(reading->what);
+}
+
+/* What is asked for when it is lost: what comes behind this entry. */
+static int keep_place(struct reading *reading, const Logs__LogEntry *entry) {
+        Logs__LogsRequest *request = &reading->request;
+        char *cursor = strdup(entry->cursor);
+
+        if (!cursor)
+                return -ENOMEM;
+        if (request->cursor != protobuf_c_empty_string)
+                free(request->cursor);
+        request->cursor = cursor;
+        request->lines = 0;
+        reading->last_usec = entry->realtimeusec;
+        return 0;
+}
+
 static void on_told(struct session *session, const ProtobufCMessage *message, void *userdata) {
         const Logs__LogEntry *entry = (const Logs__LogEntry *) message;
+        struct reading *reading = userdata;
         int r = 0;
 
         if (session->output_gone)
@@ -88,39 +116,75 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
                 r = print_json(entry);
         else
                 output_log(stdout, entry);
+        if (r >= 0 && session->options->follow)
+                r = keep_place(reading, entry);
         if (r < 0)
                 session_end(session, fail_errno(r, "cannot print"));
         else
                 session_flush(session);
 }
 
+static int call(struct session *session, struct reading *reading);
+
+/* A journal that was kept in memory does not outlive its VM: its new one is read from its beginning. */
+static int on_done(struct session *session, const struct rpc_status *status,
+                const ProtobufCMessage *response, void *userdata) {
+        struct reading *reading = userdata;
+        Logs__LogsRequest *request = &reading->request;
+
+        if (status->code == RPC_OK)
+                return EXIT_DONE;
+        if (status->code != RPC_OUT_OF_RANGE || request->cursor == protobuf_c_empty_string) {
+                session_fail(session, reading->what, status);
+                return EXIT_DONE;
+        }
+        complain("the journal of %s is another one now", reading->vm);
+        free(request->cursor);
+        request->cursor = (char *) protobuf_c_empty_string;
+        request->sinceusec = reading->last_usec + 1;
+        return call(session, reading);
+}
+
+static int call(struct session *session, struct reading *reading) {
+        return session_call(session,
+                        &(struct session_request){
+                                        .service = &admin__fleet_service__descriptor,
+                                        .method = "ReadLogs",
+                                        .message = &reading->message.base,
+                                        .what = reading->what,
+                                        .done = on_done,
+                                        .told = on_told,
+                                        .userdata = reading,
+                                        .unlimited = session->options->follow,
+                                        .endless = session->options->follow,
+                        });
+}
+
 int verb_logs(struct session *session, const struct options *options) {
-        Admin__ReadLogsRequest message = ADMIN__READ_LOGS_REQUEST__INIT;
-        _cleanup_(freep) char *unit = NULL, *what = NULL;
-        Logs__LogsRequest request;
+        _cleanup_(reading_clear) struct reading reading = {
+                .vm = options->vm,
+                .message = ADMIN__READ_LOGS_REQUEST__INIT,
+                .request = LOGS__LOGS_REQUEST__INIT,
+        };
+        _cleanup_(freep) char *unit = NULL;
         int r;
 
         if (!options->vm)
                 return fail_usage("the journal of which VM? Give --vm");
         r = vm_name_check(options->vm);
         if (r == EXIT_DONE)
-                r = read_request(options, &request, &unit);
+                r = read_request(options, &reading.request, &unit);
         if (r != EXIT_DONE)
                 return r;
-        what = text_printf("cannot read the journal of %s", options->vm);
-        if (!what)
+        reading.what = text_printf("cannot read the journal of %s", options->vm);
+        if (!reading.what)
                 return fail_errno(-ENOMEM, options->vm);
         session->watches_output = true;
-        message.vmname = (char *) options->vm;
-        message.request = &request;
-        r = session_call(session,
-                        &(struct session_request){
-                                        .service = &admin__fleet_service__descriptor,
-                                        .method = "ReadLogs",
-                                        .message = &message.base,
-                                        .what = what,
-                                        .told = on_told,
-                                        .unlimited = options->follow,
-                        });
-        return r == EXIT_DONE ? session_run(session) : r;
+        reading.message.vmname = (char *) options->vm;
+        reading.message.request = &reading.request;
+        r = call(session, &reading);
+        if (r == EXIT_DONE)
+                r = session_run(session);
+        session_clear_calls(session);
+        return r;
 }

@@ -23,9 +23,6 @@ static void look_clear(struct look *look) {
         roster_clear(&look->roster);
 }
 
-static void ignore(enum output_event event, const Admin__QueryListItem *item, void *userdata) {
-}
-
 static const Admin__QueryListItem *find_agent(const struct look *look) {
         for (size_t i = 0; i < look->roster.n; i++)
                 if (streq(look->roster.items[i]->name, look->name))
@@ -45,21 +42,6 @@ static void print(const struct look *look) {
         else
                 puts(look->online ? "online" : look->registered ? "offline" : "not registered");
         session_flush(look->session);
-}
-
-static int keep(struct look *look, const Admin__WatchItem *item) {
-        switch (item->status_case) {
-        case ADMIN__WATCH_ITEM__STATUS_INITIAL:
-                return roster_replace(&look->roster, item->initial->list, item->initial->n_list, NULL, NULL);
-        case ADMIN__WATCH_ITEM__STATUS_ADDED:
-                return roster_apply(&look->roster, OUTPUT_ADDED, item->added, ignore, NULL);
-        case ADMIN__WATCH_ITEM__STATUS_UPDATED:
-                return roster_apply(&look->roster, OUTPUT_CHANGED, item->updated, ignore, NULL);
-        case ADMIN__WATCH_ITEM__STATUS_REMOVED:
-                return roster_apply(&look->roster, OUTPUT_REMOVED, item->removed, ignore, NULL);
-        default:
-                return 0; /* of a later contract */
-        }
 }
 
 /* Prints what is to be known of it; false: it is to go on. */
@@ -83,7 +65,7 @@ static bool judge(struct look *look) {
 
 static void on_told(struct session *session, const ProtobufCMessage *message, void *userdata) {
         struct look *look = userdata;
-        int r = keep(look, (const Admin__WatchItem *) message);
+        int r = roster_keep(&look->roster, (const Admin__WatchItem *) message);
 
         if (r < 0)
                 session_end(session, fail_errno(r, "cannot keep the list of entries"));
@@ -91,28 +73,8 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
                 session_end(session, look->online ? EXIT_DONE : EXIT_FAILED);
 }
 
-static int on_done(struct session *session, const struct rpc_status *status,
-                const ProtobufCMessage *response, void *userdata) {
-        static const struct rpc_status ended = { .code = RPC_UNAVAILABLE,
-                .message = "the server has ended the watch" };
-
-        session_fail(session, "cannot watch the registry", status->code == RPC_OK ? &ended : status);
-        return EXIT_DONE;
-}
-
 static int look_run(struct look *look) {
-        const Admin__Empty message = ADMIN__EMPTY__INIT;
-        int r = session_call(look->session,
-                        &(struct session_request){
-                                        .service = &admin__admin_service__descriptor,
-                                        .method = "Watch",
-                                        .message = &message.base,
-                                        .what = "cannot watch the registry",
-                                        .done = on_done,
-                                        .told = on_told,
-                                        .userdata = look,
-                                        .unlimited = look->options->monitor,
-                        });
+        int r = session_watch(look->session, on_told, look, look->options->monitor);
 
         return r == EXIT_DONE ? session_run(look->session) : r;
 }

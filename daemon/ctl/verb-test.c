@@ -41,15 +41,6 @@ static void on_told(struct session *session _unused_, const ProtobufCMessage *me
                         judge(ensure, item->initial->list[i]);
 }
 
-static int on_done(struct session *session, const struct rpc_status *status,
-                const ProtobufCMessage *response _unused_, void *userdata _unused_) {
-        static const struct rpc_status ended = { .code = RPC_UNAVAILABLE,
-                .message = "the server has ended the watch" };
-
-        session_fail(session, "cannot watch the registry", status->code == RPC_OK ? &ended : status);
-        return EXIT_DONE;
-}
-
 static int on_time(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
         const struct ensure *ensure = userdata;
 
@@ -60,21 +51,11 @@ static int on_time(sd_event_source *source _unused_, uint64_t usec _unused_, voi
 
 /* As many looks, a second apart, as --retry says: the first one is at once. */
 static int run(struct ensure *ensure, const struct options *options) {
-        const Admin__Empty message = ADMIN__EMPTY__INIT;
         uint64_t retry = options->retry > 0 ? options->retry : 1;
         sd_event_source *timer = NULL;
         int r;
 
-        r = session_call(ensure->session,
-                        &(struct session_request){
-                                        .service = &admin__admin_service__descriptor,
-                                        .method = "Watch",
-                                        .message = &message.base,
-                                        .what = "cannot watch the registry",
-                                        .done = on_done,
-                                        .told = on_told,
-                                        .userdata = ensure,
-                        });
+        r = session_watch(ensure->session, on_told, ensure, false);
         if (r != EXIT_DONE)
                 return r;
         r = sd_event_add_time_relative(ensure->session->event, &timer, CLOCK_MONOTONIC, retry * USEC_PER_SEC,

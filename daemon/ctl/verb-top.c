@@ -84,25 +84,6 @@ static void list_vms(struct top *top) {
         }
 }
 
-static void ignore(enum output_event event _unused_, const Admin__QueryListItem *item _unused_,
-                void *userdata _unused_) {
-}
-
-static int keep(struct top *top, const Admin__WatchItem *item) {
-        switch (item->status_case) {
-        case ADMIN__WATCH_ITEM__STATUS_INITIAL:
-                return roster_replace(&top->roster, item->initial->list, item->initial->n_list, NULL, NULL);
-        case ADMIN__WATCH_ITEM__STATUS_ADDED:
-                return roster_apply(&top->roster, OUTPUT_ADDED, item->added, ignore, NULL);
-        case ADMIN__WATCH_ITEM__STATUS_UPDATED:
-                return roster_apply(&top->roster, OUTPUT_CHANGED, item->updated, ignore, NULL);
-        case ADMIN__WATCH_ITEM__STATUS_REMOVED:
-                return roster_apply(&top->roster, OUTPUT_REMOVED, item->removed, ignore, NULL);
-        default:
-                return 0; /* of a later contract */
-        }
-}
-
 /* ---- what they say ---- */
 
 static int on_stats(struct session *session _unused_, const struct rpc_status *status,
@@ -256,7 +237,7 @@ static int on_time(sd_event_source *source, uint64_t usec _unused_, void *userda
 static void on_told(struct session *session, const ProtobufCMessage *message, void *userdata) {
         const Admin__WatchItem *item = (const Admin__WatchItem *) message;
         struct top *top = userdata;
-        int r = keep(top, item);
+        int r = roster_keep(&top->roster, item);
 
         if (r < 0) {
                 session_end(session, fail_errno(r, "cannot keep the list of entries"));
@@ -276,32 +257,6 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
                 session_end(session, r);
 }
 
-static int on_done(struct session *session, const struct rpc_status *status,
-                const ProtobufCMessage *response _unused_, void *userdata _unused_) {
-        static const struct rpc_status ended = { .code = RPC_UNAVAILABLE,
-                .message = "the server has ended the watch" };
-
-        session_fail(session, "cannot watch the registry", status->code == RPC_OK ? &ended : status);
-        return EXIT_DONE;
-}
-
-static int run(struct top *top) {
-        const Admin__Empty message = ADMIN__EMPTY__INIT;
-        int r = session_call(top->session,
-                        &(struct session_request){
-                                        .service = &admin__admin_service__descriptor,
-                                        .method = "Watch",
-                                        .message = &message.base,
-                                        .what = "cannot watch the registry",
-                                        .done = on_done,
-                                        .told = on_told,
-                                        .userdata = top,
-                                        .unlimited = true,
-                        });
-
-        return r == EXIT_DONE ? session_run(top->session) : r;
-}
-
 int verb_top(struct session *session, const struct options *options) {
         struct top top = {
                 .session = session,
@@ -317,7 +272,9 @@ int verb_top(struct session *session, const struct options *options) {
                                         top.interval_usec == USEC_INFINITY))
                 return fail_usage("--interval: '%s' is no span of time from 100ms on", options->interval);
         session->watches_output = true;
-        r = run(&top);
+        r = session_watch(session, on_told, &top, true);
+        if (r == EXIT_DONE)
+                r = session_run(session);
         session_clear_calls(session);
         sd_event_source_disable_unref(top.timer);
         roster_clear(&top.roster);

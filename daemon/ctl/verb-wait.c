@@ -15,6 +15,7 @@ struct waiting {
         struct waiting *next;
         char *vm, *unit;
         char *what;
+        Admin__UnitStatusRequest request;
         bool reached;
 };
 
@@ -60,17 +61,6 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
         session_settle(session, waiting);
 }
 
-static int on_done(struct session *session, const struct rpc_status *status,
-                const ProtobufCMessage *response, void *userdata) {
-        static const struct rpc_status ended = { .code = RPC_UNAVAILABLE,
-                .message = "the server has stopped telling of it" };
-        const struct waiting *waiting = userdata;
-
-        if (!waiting->reached)
-                session_fail(session, waiting->what, status->code == RPC_OK ? &ended : status);
-        return EXIT_DONE;
-}
-
 static int add(struct session *session, const char *given, struct waiting **list) {
         _cleanup_(waiting_freep) struct waiting *waiting = calloc(1, sizeof(*waiting));
         int r;
@@ -89,19 +79,18 @@ static int add(struct session *session, const char *given, struct waiting **list
 }
 
 static int call(struct session *session, struct waiting *waiting) {
-        Admin__UnitStatusRequest message = ADMIN__UNIT_STATUS_REQUEST__INIT;
-
-        message.vmname = waiting->vm;
-        message.unitname = waiting->unit;
+        admin__unit_status_request__init(&waiting->request);
+        waiting->request.vmname = waiting->vm;
+        waiting->request.unitname = waiting->unit;
         return session_call(session,
                         &(struct session_request){
                                         .service = &admin__fleet_service__descriptor,
                                         .method = "WatchUnit",
-                                        .message = &message.base,
+                                        .message = &waiting->request.base,
                                         .what = waiting->what,
-                                        .done = on_done,
                                         .told = on_told,
                                         .userdata = waiting,
+                                        .endless = true,
                         });
 }
 

@@ -245,6 +245,20 @@ void rpc_call_fail(struct rpc_call *call, enum rpc_code code, const char *format
         va_end(ap);
 }
 
+int rpc_call_accept(struct rpc_call *call) {
+        nghttp2_nv nv[2 + METADATA_MAX];
+        size_t n;
+
+        if (call->finished || call->headers_sent)
+                return 0;
+        n = response_headers(call, nv);
+        if (http2_stream_respond(call->stream, nv, n, false) < 0) {
+                call->headers_sent = false; /* the status may still find a way */
+                return -ENOMEM;
+        }
+        return 0;
+}
+
 int rpc_call_send(struct rpc_call *call, const ProtobufCMessage *message) {
         size_t n = protobuf_c_message_get_packed_size(message);
         struct http2_chunk *chunk;
@@ -258,15 +272,9 @@ int rpc_call_send(struct rpc_call *call, const ProtobufCMessage *message) {
         chunk = message_pack_chunk(message, n);
         if (!chunk)
                 return -ENOMEM;
-        if (!call->headers_sent) {
-                nghttp2_nv nv[2 + METADATA_MAX];
-                size_t n_headers = response_headers(call, nv);
-
-                if (http2_stream_respond(call->stream, nv, n_headers, false) < 0) {
-                        call->headers_sent = false; /* the status may still find a way */
-                        free(chunk);
-                        return -ENOMEM;
-                }
+        if (rpc_call_accept(call) < 0) {
+                free(chunk);
+                return -ENOMEM;
         }
         return http2_stream_queue(call->stream, chunk);
 }

@@ -46,6 +46,10 @@ struct arena *rpc_call_arena(struct rpc_call *call);
 int rpc_call_add_header(struct rpc_call *call, const char *key, const char *value);
 int rpc_call_add_trailer(struct rpc_call *call, const char *key, const char *value);
 
+/* Sends the headers now, so that the client knows that the call is under way: for streams whose first message
+ * may be long in coming. 0, -ENOMEM. */
+int rpc_call_accept(struct rpc_call *call);
+
 /*
  * Queues an answer. Returns 0; 1 when more than the high mark (RPC_CALL_HIGH bytes) is queued now: stop until
  * writable(); -EMSGSIZE past the server's limit; -ENOBUFS past the peer's share of what may be queued; -ENOMEM.

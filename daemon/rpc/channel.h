@@ -51,6 +51,8 @@ const char *rpc_channel_reason(const struct rpc_channel *channel);
 void rpc_channel_set_tls(struct rpc_channel *channel, struct tls_context *tls);
 
 struct rpc_client_ops {
+        /* The headers of an answer: the server is at it. Not told of calls that end at once. May be NULL. */
+        void (*accepted)(struct rpc_client_call *call, void *userdata);
         /* One answer. It lasts until the function returns. */
         void (*message)(struct rpc_client_call *call, const ProtobufCMessage *message, void *userdata);
         /* What is queued has fallen below the low mark. May be NULL. */

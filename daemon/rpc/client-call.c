@@ -225,6 +225,11 @@ static void on_headers(struct http2_stream *stream, void *userdata) {
                 set_error(call, RPC_RESOURCE_EXHAUSTED, "The answer's headers are too large");
         if (call->error != RPC_OK)
                 client_call_fail(call, call->error, strempty(call->error_message));
+        else if (!http2_stream_header(stream, "grpc-status") && call->ops && call->ops->accepted) {
+                call_enter(call);
+                call->ops->accepted(call, call->userdata);
+                (void) call_leave(call);
+        }
 }
 
 static int decode_message(struct rpc_client_call *call, const uint8_t *bytes, size_t n) {

@@ -596,7 +596,8 @@ def test_logs(ctl, fleet):
     assert fleet.requests[0].VmName == "net-vm"
     assert (sent.UnitName, sent.Lines, sent.PriorityMax, sent.Follow) == ("demo.service", 20, 4, False)
     assert (sent.SinceUsec, sent.UntilUsec) == (5_000_000, 1_767_323_045_000_000)
-    assert json.loads(ctl("logs", "--vm=net-vm", "--json", "-f")[0])["message"] == "bad\033[1m"
+    with running(ctl.start("logs", "--vm=net-vm", "--json", "-f")) as process:
+        assert json.loads(Lines(process.stdout).next())["message"] == "bad\033[1m"
     assert fleet.requests[1].Request.Follow
     for wrong in (["-p", "8"], ["--since", "soon"], ["-u", "a b"], ["-n", "0"]):
         ctl("logs", "--vm=net-vm", *wrong, code=2)
@@ -1065,7 +1066,7 @@ def test_watch_of_an_admin_that_comes_back(program, handlers, certs, fake):
             fake.change(Added=item("new.service"))
             assert "UnitRegistered" in lines.next()
             first.close()
-            assert re.match("givcctl: lost admin-vm at .*trying again", errors.next())
+            assert re.match("givcctl: cannot watch the registry: .*; trying again", errors.next())
             fake.items = [item("demo.service", status="Paused"), item("other.service")]
             second.enter_context(serving(handlers, certs / "admin-vm", f"127.0.0.1:{port}"))
             told = sorted(lines.next() for _ in range(4))
@@ -1075,7 +1076,7 @@ def test_watch_of_an_admin_that_comes_back(program, handlers, certs, fake):
                 ("UnitShutdown", "new.service"),
                 ("UnitStatusChanged", "demo.service"),
             ]
-            assert re.match("givcctl: connected to admin-vm at .* again", errors.next())
+            assert re.match("givcctl: admin-vm at .* answers again", errors.next())
             fake.change(Removed=item("other.service"))
             assert "UnitShutdown" in lines.next()
             assert lines.is_empty()
@@ -1085,8 +1086,8 @@ def test_watch_that_the_server_ends(ctl, fake):
     with running(ctl.start("watch")) as process:
         errors = Lines(process.stderr)
         fake.events.put(None)
-        assert "lost admin-vm" in errors.next()
-        assert "again" in errors.next()
+        assert errors.next() == "givcctl: cannot watch the registry: the server has ended the call; trying again"
+        assert "answers again" in errors.next()
 
 
 def test_watch_by_scripts_ends_with_the_connection(ctl, fake):
@@ -1097,7 +1098,7 @@ def test_watch_by_scripts_ends_with_the_connection(ctl, fake):
 
 def test_watch_not_permitted(ctl, fake):
     fake.fail = (grpc.StatusCode.PERMISSION_DENIED, "no", None)
-    assert "cannot watch: PERMISSION_DENIED: no" in ctl("watch", code=4)[1]
+    assert "cannot watch the registry: PERMISSION_DENIED: no" in ctl("watch", code=4)[1]
 
 
 def test_watch_that_nobody_reads(ctl, fake):
