@@ -119,6 +119,39 @@ bool text_is_utf8(const char *s, size_t n) {
         return true;
 }
 
+/* The character of two or three bytes, or 0. */
+static uint32_t short_character(const unsigned char *p, size_t n, size_t *ret_length) {
+        bool is_two = n >= 2 && (p[0] & 0xE0) == 0xC0, is_three = n >= 3 && (p[0] & 0xF0) == 0xE0;
+
+        *ret_length = is_two ? 2 : 3;
+        if (is_two)
+                return (uint32_t) (p[0] & 0x1F) << 6 | (p[1] & 0x3F);
+        return is_three ? (uint32_t) (p[0] & 0x0F) << 12 | (uint32_t) (p[1] & 0x3F) << 6 | (p[2] & 0x3F) : 0;
+}
+
+size_t text_hidden_length(const char *s, size_t n) {
+        static const struct {
+                uint32_t first, last;
+        } hidden[] = {
+                { 0x80, 0x9F },     /* C1: as ESC and a letter */
+                { 0x061C, 0x061C }, /* ARABIC LETTER MARK */
+                { 0x200E, 0x200F }, /* LEFT-TO-RIGHT and RIGHT-TO-LEFT MARK */
+                { 0x202A, 0x202E }, /* embeddings, overrides and their end */
+                { 0x2066, 0x2069 }, /* isolates and their end */
+        };
+        const unsigned char *p = (const unsigned char *) s;
+        uint32_t c;
+        size_t length;
+
+        if (n > 0 && p[0] < 0x80)
+                return p[0] < 0x20 || p[0] == 0x7F;
+        c = short_character(p, n, &length);
+        for (size_t i = 0; i < ELEMENTSOF(hidden); i++)
+                if (c >= hidden[i].first && c <= hidden[i].last)
+                        return length;
+        return 0;
+}
+
 char *text_escape(const char *s, size_t n, size_t max) {
         static const char ellipsis[] = "\xe2\x80\xa6";
         size_t shown = MIN(n, max);

@@ -22,6 +22,13 @@ int text_read_file(const char *path, size_t max, char **ret, size_t *ret_size);
 bool text_is_utf8(const char *s, size_t n);
 
 /*
+ * How many of the n bytes of UTF-8 at s are a character at the front that a terminal obeys in place of showing it, or
+ * that has it show what follows elsewhere: a control character, or one that changes the direction of writing
+ * (Unicode's UAX #9, sections 2.1 to 2.6). 0: it is another one, or cut off, or there is none.
+ */
+size_t text_hidden_length(const char *s, size_t n);
+
+/*
  * A copy in which control characters and bytes outside of ASCII's printable range stand as \xHH, at most max
  * source bytes and then "…": what a peer sent, made fit for a log line. On the heap, or NULL (ENOMEM).
  */

@@ -3,6 +3,11 @@
 
 #include "text.h"
 
+/* On a terminal nothing but ASCII: what else there is in it might be obeyed. */
+static size_t ascii_for(FILE *file) {
+        return isatty(fileno(file)) ? JSON_ENSURE_ASCII : 0;
+}
+
 json_t *output_text_json(const char *text) {
         _cleanup_(freep) char *escaped = NULL;
         size_t n = strlen(text);
@@ -150,7 +155,7 @@ int output_event_json(
                 json_decref(object);
                 return -ENOMEM;
         }
-        return dump(file, object, isatty(fileno(file)) ? JSON_COMPACT | JSON_ENSURE_ASCII : JSON_COMPACT);
+        return dump(file, object, JSON_COMPACT | ascii_for(file));
 }
 
 /* NAME { key: "text", … }, texts quoted as in JSON. */
@@ -161,7 +166,7 @@ static int print_deployed(FILE *file, const char *name, const struct member *mem
                 int r;
 
                 fprintf(file, "%s %s: ", i > 0 ? "," : "", members[i].key);
-                r = text ? json_dumpf(text, file, JSON_ENCODE_ANY) : -1;
+                r = text ? json_dumpf(text, file, JSON_ENCODE_ANY | ascii_for(file)) : -1;
                 json_decref(text);
                 if (r < 0)
                         return ferror(file) ? 0 : -ENOMEM;

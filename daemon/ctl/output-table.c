@@ -129,6 +129,26 @@ static const char *colour_of(enum column column, const char *text) {
         return NULL;
 }
 
+/* As output_text() has it. That smartcols shows what it takes for control characters likewise is a second
+ * guard; a backslash is none. */
+static int set_text(struct libscols_line *line, size_t column, const char *text) {
+        _cleanup_(freep) char *shown = NULL;
+        size_t n;
+        FILE *file = open_memstream(&shown, &n);
+
+        if (!file)
+                return -ENOMEM;
+        output_text(file, isempty(text) ? "-" : text);
+        return fclose(file) == 0 && scols_line_set_data(line, column, shown) >= 0 ? 0 : -ENOMEM;
+}
+
+/* A share of 1 %: as wide as what is in it, if there is room. */
+static int add_column(struct libscols_table *table, const char *name, int flags) {
+        struct libscols_column *column = scols_table_new_column(table, name, 0.01, flags);
+
+        return column && scols_column_set_safechars(column, "\\") >= 0 ? 0 : -ENOMEM;
+}
+
 static int add_line(struct libscols_table *table, const Admin__QueryListItem *item, uint64_t now) {
         struct libscols_line *line = scols_table_new_line(table, NULL);
         bool known = item->online_presence_case;
@@ -152,7 +172,7 @@ static int add_line(struct libscols_table *table, const Admin__QueryListItem *it
         for (size_t i = 0; i < _COLUMN_MAX; i++) {
                 const char *text = isempty(texts[i]) ? "-" : texts[i], *colour = colour_of(i, text);
 
-                if (scols_line_set_data(line, i, text) < 0)
+                if (set_text(line, i, text) < 0)
                         return -ENOMEM;
                 if (colour && scols_cell_set_color(scols_line_get_cell(line, i), colour) < 0)
                         return -ENOMEM;
@@ -184,9 +204,7 @@ static int add_columns(struct libscols_table *table, unsigned width) {
         for (size_t i = 0; i < _COLUMN_MAX; i++) {
                 bool hide = width < columns[i].terminal;
 
-                /* A share of 1 %: as wide as what is in it, if there is room. */
-                if (!scols_table_new_column(table, columns[i].name, 0.01,
-                                    columns[i].flags | (hide ? SCOLS_FL_HIDDEN : 0)))
+                if (add_column(table, columns[i].name, columns[i].flags | (hide ? SCOLS_FL_HIDDEN : 0)) < 0)
                         return -ENOMEM;
         }
         return 0;
@@ -211,9 +229,9 @@ int output_cells(FILE *file, const struct output_column *heads, size_t n_heads, 
                 return -ENOMEM;
         adapt(table, file, width);
         for (size_t i = 0; i < n_heads; i++)
-                if (!scols_table_new_column(table, heads[i].name, 0.01,
+                if (add_column(table, heads[i].name,
                                     (heads[i].is_number ? SCOLS_FL_RIGHT : 0) |
-                                                    (i + 1 == n_heads ? SCOLS_FL_TRUNC : 0)))
+                                                    (i + 1 == n_heads ? SCOLS_FL_TRUNC : 0)) < 0)
                         return -ENOMEM;
         for (size_t row = 0; row < n_rows; row++) {
                 struct libscols_line *line = scols_table_new_line(table, NULL);
@@ -221,9 +239,7 @@ int output_cells(FILE *file, const struct output_column *heads, size_t n_heads, 
                 if (!line)
                         return -ENOMEM;
                 for (size_t i = 0; i < n_heads; i++) {
-                        const char *text = cells[row * n_heads + i];
-
-                        if (scols_line_set_data(line, i, isempty(text) ? "-" : text) < 0)
+                        if (set_text(line, i, cells[row * n_heads + i]) < 0)
                                 return -ENOMEM;
                 }
         }

@@ -5,25 +5,17 @@
 
 #include <inttypes.h>
 
-/* Bytes at s, a C1 control character in UTF-8 (U+0080 to U+009F), that a terminal may obey as it does ESC.
- */
-static bool is_c1(const char *s) {
-        return (uint8_t) s[0] == 0xc2 && (uint8_t) s[1] >= 0x80 && (uint8_t) s[1] <= 0x9f;
-}
-
 void output_text(FILE *file, const char *text) {
-        bool utf8 = text_is_utf8(text, strlen(text));
+        size_t n = strlen(text);
+        bool utf8 = text_is_utf8(text, n);
 
-        for (const char *s = text; *s; s++) {
-                uint8_t c = (uint8_t) *s;
+        for (const char *s = text, *end = text + n; s < end;) {
+                size_t hidden = utf8 || (uint8_t) *s < 0x80 ? text_hidden_length(s, (size_t) (end - s)) : 1;
 
-                if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8))
-                        fprintf(file, "\\x%02x", c);
-                else if (utf8 && is_c1(s)) {
-                        fprintf(file, "\\x%02x\\x%02x", c, (uint8_t) s[1]);
-                        s++;
-                } else
-                        fputc(c, file);
+                if (hidden == 0)
+                        fputc(*s++, file);
+                for (; hidden > 0; hidden--)
+                        fprintf(file, "\\x%02x", (uint8_t) *s++);
         }
 }
 

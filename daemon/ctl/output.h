@@ -20,7 +20,7 @@ enum output_event {
         OUTPUT_REMOVED,
 };
 
-/* Control characters, and bytes that are no UTF-8, as \xHH. */
+/* Control characters, those that change the direction of writing, and bytes that are no UTF-8, as \xHH. */
 void output_text(FILE *file, const char *text);
 
 /* Functions below return 0 or -ENOMEM. */

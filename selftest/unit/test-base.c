@@ -218,6 +218,33 @@ Test(text, utf8) {
         cr_assert_not(text_is_utf8("\xc3\xbc", 1), "the length counts, not what follows");
 }
 
+Test(text, hidden_characters) {
+        static const char *const hidden[] = { "\x01", "\x1f", "\x7f", "\n", "\xc2\x80", "\xc2\x9f",
+                "\xd8\x9c", "\xe2\x80\x8e", "\xe2\x80\x8f", "\xe2\x80\xaa", "\xe2\x80\xab", "\xe2\x80\xac",
+                "\xe2\x80\xad", "\xe2\x80\xae", "\xe2\x81\xa6", "\xe2\x81\xa7", "\xe2\x81\xa8",
+                "\xe2\x81\xa9" };
+        /* Their neighbours, and letters. */
+        static const char *const shown[] = { "", " ", "~", "\xc2\xa0", "\xd8\x9b", "\xd8\x9d",
+                "\xe2\x80\x8d", "\xe2\x80\x90", "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\xa5",
+                "\xe2\x81\xaa", "\xd7\x90", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80" };
+
+        for (size_t i = 0; i < ELEMENTSOF(hidden); i++) {
+                size_t n = strlen(hidden[i]);
+
+                cr_assert_eq(text_hidden_length(hidden[i], n), n, "%zu", i);
+                for (size_t cut = 0; cut < n; cut++) {
+                        _cleanup_(freep) char *exact = malloc(MAX(cut, (size_t) 1));
+
+                        memcpy(exact, hidden[i], cut);
+                        cr_assert_eq(text_hidden_length(exact, cut), 0, "%zu cut to %zu", i, cut);
+                }
+        }
+        for (size_t i = 0; i < ELEMENTSOF(shown); i++)
+                cr_assert_eq(text_hidden_length(shown[i], strlen(shown[i])), 0, "%zu", i);
+        cr_assert_eq(text_hidden_length("\0x", 2), 1);
+        cr_assert_eq(text_hidden_length("\xe2\x80\xaexyz", 6), 3);
+}
+
 static void check_escape(const char *text, size_t n, size_t max, const char *expected) {
         _cleanup_(freep) char *escaped = text_escape(text, n, max);
 

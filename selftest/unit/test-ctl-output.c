@@ -172,6 +172,39 @@ Test(ctl_output, hostile_texts) {
         cr_assert_null(strchr(line, '\xff'));
 }
 
+/* U+202E and the like: "evil\u202Etxt.sh" would be shown as "evilhs.txt". */
+Test(ctl_output, nothing_changes_the_direction_of_writing) {
+        static const char *const cases[][2] = {
+                { "a\xe2\x80\xae"
+                  "b",
+                                "a\\xe2\\x80\\xae"
+                                "b" },
+                { "\xe2\x81\xa6\xe2\x81\xa9", "\\xe2\\x81\\xa6\\xe2\\x81\\xa9" },
+                { "\xd8\x9c\xe2\x80\x8e\xe2\x80\x8f.", "\\xd8\\x9c\\xe2\\x80\\x8e\\xe2\\x80\\x8f." },
+                { "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d",
+                                "\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d" }, /* Hebrew stays */
+                { "cut\xe2\x80", "cut\\xe2\\x80" },
+                { "cut\xd8", "cut\\xd8" },
+                { "\xe2\x80\xae\xff", "\\xe2\\x80\\xae\\xff" },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const struct output_column head = { "TEXT" };
+                Admin__QueryListItem a = item(cases[i][0], "Svc", "v"), *items[] = { &a };
+                Logs__LogEntry entry = LOGS__LOG_ENTRY__INIT;
+
+                output_text(file, cases[i][0]);
+                cr_assert_str_eq(printed(), cases[i][1]);
+                cr_assert_eq(output_cells(file, &head, 1, &cases[i][0], 1), 0);
+                cr_assert(strstr(printed(), cases[i][1]), "%s", printed());
+                cr_assert_eq(output_table(file, items, 1), 0);
+                cr_assert(strstr(printed(), cases[i][1]), "%zu", i);
+                entry.message = (char *) cases[i][0];
+                output_log(file, &entry);
+                cr_assert(strstr(printed(), cases[i][1]), "%zu", i);
+        }
+}
+
 Test(ctl_output, status) {
         Systemd__UnitStatus status = SYSTEMD__UNIT_STATUS__INIT;
 
