@@ -61,7 +61,7 @@ void bundle_add_json(struct bundle *bundle, const char *name, json_t *value) {
         int r = piece_open(&piece);
 
         if (r >= 0 && value)
-                r = json_dumpf(value, piece.file, JSON_INDENT(2));
+                r = json_dumpf(value, piece.file, JSON_INDENT(2) | JSON_ENSURE_ASCII);
         json_decref(value);
         if (r < 0 || !value) {
                 piece_clear(&piece);

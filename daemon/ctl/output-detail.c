@@ -110,13 +110,13 @@ int output_details(FILE *file, const char *vm, Systemd__UnitDetail *const *detai
         return r;
 }
 
-int output_details_json(FILE *file, const char *vm, Systemd__UnitDetail *const *details, size_t n) {
+json_t *output_units_json(const char *vm, Systemd__UnitDetail *const *details, size_t n) {
         json_t *units = json_array();
 
         for (size_t i = 0; i < n; i++)
                 if (json_array_append_new(units, output_detail_json(details[i])) < 0) {
                         json_decref(units);
-                        return -ENOMEM;
+                        return NULL;
                 }
-        return output_json(file, json_pack("{s:s,s:o}", "vm", vm, "units", units));
+        return json_pack("{s:s,s:o}", "vm", vm, "units", units);
 }

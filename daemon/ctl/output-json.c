@@ -130,15 +130,19 @@ int output_json(FILE *file, json_t *value) {
         return dump(file, value, isatty(fileno(file)) ? JSON_INDENT(2) | JSON_ENSURE_ASCII : JSON_COMPACT);
 }
 
-int output_list_json(FILE *file, Admin__QueryListItem *const *items, size_t n, bool compatible) {
+json_t *output_items_json(Admin__QueryListItem *const *items, size_t n, bool compatible) {
         json_t *list = json_array();
 
         for (size_t i = 0; i < n; i++)
                 if (json_array_append_new(list, output_item_json(items[i], compatible)) < 0) {
                         json_decref(list);
-                        return -ENOMEM;
+                        return NULL;
                 }
-        return output_json(file, list);
+        return list;
+}
+
+int output_list_json(FILE *file, Admin__QueryListItem *const *items, size_t n, bool compatible) {
+        return output_json(file, output_items_json(items, n, compatible));
 }
 
 int output_event_json(

@@ -56,6 +56,7 @@ void output_sort(Admin__QueryListItem **items, size_t n, enum output_order order
 
 /* Entries as a table; cut to the width of the terminal, if file is one; colours only there. */
 int output_table(FILE *file, Admin__QueryListItem *const *items, size_t n);
+json_t *output_items_json(Admin__QueryListItem *const *items, size_t n, bool compatible);
 int output_list_json(FILE *file, Admin__QueryListItem *const *items, size_t n, bool compatible);
 
 /* One line: time (CLOCK_REALTIME, microseconds), event, name, VM, status, liveness, and how what has ended
@@ -76,7 +77,7 @@ void output_detail(FILE *file, const Systemd__UnitDetail *detail);
 char *output_result(const Systemd__UnitDetail *detail);
 int output_details(FILE *file, const char *vm, Systemd__UnitDetail *const *details, size_t n);
 /* {"vm": vm, "units": […]} */
-int output_details_json(FILE *file, const char *vm, Systemd__UnitDetail *const *details, size_t n);
+json_t *output_units_json(const char *vm, Systemd__UnitDetail *const *details, size_t n);
 /* A peer's text; what is no UTF-8 cannot stand in JSON, and is escaped. NULL: ENOMEM. */
 json_t *output_text_json(const char *text);
 /* Whether an agent's answer has all three parts: as proto3 has it, each may be missing. */

@@ -62,10 +62,10 @@ struct call {
         struct dump *dump;
         struct vm *vm; /* NULL: of the whole fleet */
         char *name;    /* of the piece */
-        /* Prints a unary answer. 0 or a negative errno. */
-        int (*print)(struct call *call, const ProtobufCMessage *response);
-        struct piece piece;
-        bool is_cut; /* there was more of it */
+        /* What a unary answer says; NULL: not what it should. */
+        json_t *(*json)(struct call *call, const ProtobufCMessage *response);
+        struct piece piece; /* of a stream, what has come */
+        bool is_cut;        /* there was more of it */
 };
 
 struct dump {
@@ -98,27 +98,39 @@ static void dump_clear(struct dump *dump) {
 
 static void ask_more(struct dump *dump);
 
+static void keep_answer(struct call *call, const ProtobufCMessage *response) {
+        json_t *value = call->json(call, response);
+
+        if (value)
+                bundle_add_json(&call->dump->bundle, call->name, value);
+        else
+                bundle_miss(&call->dump->bundle, call->name, "the answer has not what it should");
+}
+
+/* What has come of a stream that was broken off is better than nothing. */
+static void keep_stream(struct call *call, bool is_whole) {
+        if (call->is_cut)
+                bundle_miss(&call->dump->bundle, call->name, "only its first %ld KiB are here",
+                                JOURNAL_MAX >> 10);
+        if (is_whole || ftell(call->piece.file) > 0)
+                bundle_add(&call->dump->bundle, call->name, &call->piece);
+}
+
 static int on_done(struct session *session, const struct rpc_status *status,
                 const ProtobufCMessage *response, void *userdata) {
         struct call *call = userdata;
         struct dump *dump = call->dump;
         struct vm *vm = call->vm;
-        int r = 0;
 
-        if (response)
-                r = call->print(call, response);
         if (status->code != RPC_OK) {
                 _cleanup_(freep) char *text = status_text(session, status);
 
                 bundle_miss(&dump->bundle, call->name, "%s", text ?: strerror(ENOMEM));
-        } else if (r < 0)
-                bundle_miss(&dump->bundle, call->name, "%s",
-                                r == -EBADMSG ? "the answer has not what it should" : strerror(-r));
-        else if (call->is_cut)
-                bundle_miss(&dump->bundle, call->name, "only its first %ld KiB are here", JOURNAL_MAX >> 10);
-        /* What has come of a stream that was cut off is better than nothing. */
-        if (r >= 0 && (status->code == RPC_OK || ftell(call->piece.file) > 0))
-                bundle_add(&dump->bundle, call->name, &call->piece);
+        }
+        if (!call->json)
+                keep_stream(call, status->code == RPC_OK);
+        else if (response)
+                keep_answer(call, response);
         call_free(call);
         if (vm && --vm->n_asked == 0)
                 dump->n_busy--;
@@ -131,7 +143,7 @@ struct question {
         const char *method;
         const ProtobufCMessage *message;
         session_told_t told; /* the answer is a stream */
-        int (*print)(struct call *call, const ProtobufCMessage *response);
+        json_t *(*json)(struct call *call, const ProtobufCMessage *response);
 };
 
 /* The answer, or why there is none, becomes the piece of that name; vm/NAME/… where a VM is asked. */
@@ -142,7 +154,7 @@ static void ask(struct dump *dump, struct vm *vm, const char *name, const struct
                 bundle_miss(&dump->bundle, name, "%s", strerror(ENOMEM));
                 return;
         }
-        *call = (struct call){ .dump = dump, .vm = vm, .print = question->print };
+        *call = (struct call){ .dump = dump, .vm = vm, .json = question->json };
         list_init(&call->calls);
         list_append(&dump->calls, &call->calls);
         call->name = vm ? text_printf("vm/%s/%s", vm->name, name) : strdup(name);
@@ -171,18 +183,16 @@ static void ask(struct dump *dump, struct vm *vm, const char *name, const struct
 
 /* ---- a VM ---- */
 
-static int print_stats(struct call *call, const ProtobufCMessage *response) {
+static json_t *stats_json(struct call *call, const ProtobufCMessage *response) {
         const Stats__StatsResponse *stats = (const Stats__StatsResponse *) response;
 
-        return output_has_stats(stats)
-                        ? output_json(call->piece.file, output_stats_json(call->vm->name, stats))
-                        : -EBADMSG;
+        return output_has_stats(stats) ? output_stats_json(call->vm->name, stats) : NULL;
 }
 
-static int print_units(struct call *call, const ProtobufCMessage *response) {
+static json_t *units_json(struct call *call, const ProtobufCMessage *response) {
         const Systemd__ListUnitsResponse *list = (const Systemd__ListUnitsResponse *) response;
 
-        return output_details_json(call->piece.file, call->vm->name, list->units, list->n_units);
+        return output_units_json(call->vm->name, list->units, list->n_units);
 }
 
 /* What an agent runs may write into the unit's journal, too: only the daemons are known to tell nothing
@@ -224,10 +234,10 @@ static void ask_vm(struct vm *vm) {
         stats.vmname = units.vmname = vm->name;
         ask(vm->dump, vm, "stats.json",
                         &(struct question){ &admin__admin_service__descriptor, "GetStats", &stats.base, NULL,
-                                        print_stats });
+                                        stats_json });
         ask(vm->dump, vm, "units.json",
                         &(struct question){ &admin__fleet_service__descriptor, "ListUnits", &units.base,
-                                        NULL, print_units });
+                                        NULL, units_json });
         if (agent)
                 ask_journal(vm, "journal-agent.txt", agent);
         if (vm->has_admin)
@@ -273,7 +283,7 @@ static struct vm *find_vm(struct dump *dump, const char *name) {
         return NULL;
 }
 
-static int print_registry(struct call *call, const ProtobufCMessage *response) {
+static json_t *registry_json(struct call *call, const ProtobufCMessage *response) {
         const Admin__QueryListResponse *list = (const Admin__QueryListResponse *) response;
         struct dump *dump = call->dump;
         size_t n_lost = 0;
@@ -298,11 +308,11 @@ static int print_registry(struct call *call, const ProtobufCMessage *response) {
         if (n_lost > 0)
                 bundle_miss(&dump->bundle, "vm",
                                 "%zu entries are of too many machines, or of names that are none", n_lost);
-        return output_list_json(call->piece.file, list->list, list->n_list, false);
+        return output_items_json(list->list, list->n_list, false);
 }
 
-static int print_sysinfo(struct call *call, const ProtobufCMessage *response) {
-        return output_json(call->piece.file, output_sysinfo_json((const Stats__SysinfoResponse *) response));
+static json_t *sysinfo_json(struct call *call _unused_, const ProtobufCMessage *response) {
+        return output_sysinfo_json((const Stats__SysinfoResponse *) response);
 }
 
 /* Whether there was anything to wait for, and it was not interrupted: an enum exit_code. */
@@ -316,10 +326,10 @@ static int dump_fleet(struct dump *dump) {
         }
         ask(dump, NULL, "registry.json",
                         &(struct question){ &admin__admin_service__descriptor, "QueryList", &message.base,
-                                        NULL, print_registry });
+                                        NULL, registry_json });
         ask(dump, NULL, "sysinfo.json",
                         &(struct question){ &admin__admin_service__descriptor, "Sysinfo", &message.base,
-                                        NULL, print_sysinfo });
+                                        NULL, sysinfo_json });
         if (list_is_empty(&dump->calls))
                 return EXIT_DONE;
         r = session_run(dump->session);

@@ -163,7 +163,7 @@ static int show_units(struct session *session, const ProtobufCMessage *response,
         int r;
 
         if (session->options->json)
-                r = output_details_json(stdout, vm, list->units, list->n_units);
+                r = output_json(stdout, output_units_json(vm, list->units, list->n_units));
         else
                 r = output_details(stdout, vm, list->units, list->n_units);
         return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;

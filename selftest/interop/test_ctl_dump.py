@@ -279,6 +279,15 @@ def test_hostile_names(ctl, fake, place):
     assert bundle.missing_of_fleet() == {"vm": "8 entries are of too many machines, or of names that are none"}
 
 
+def test_what_machines_call_themselves_does_nothing_to_a_terminal(ctl, fake, place):
+    described = item("demo.service", Online=True)
+    described.Description = "a\033[2J\x9b2J\u202eb"
+    fake.items = [described]
+    bundle, _, _ = dump(ctl, place)
+    assert bundle.json("registry.json")[0]["description"] == described.Description
+    assert all(" " <= c <= "~" or c == "\n" for text in bundle.pieces.values() for c in text)
+
+
 def test_more_machines_than_anybody_has(ctl, fake, place):
     fake.items = [item(f"givc-vm{i}.service", f"vm{i}", "Mgr", Online=i < 20) for i in range(300)]
     bundle, _, _ = dump(ctl, place)
