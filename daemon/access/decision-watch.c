@@ -5,8 +5,6 @@
 
 /* What may be queued for one: a thousand decisions, more than a peer can cause in three minutes. */
 #define QUEUE_BYTES_MAX ((size_t) 256 * 1024)
-/* … and for all, who are a handful. */
-#define QUEUES_BYTES_MAX (16 * QUEUE_BYTES_MAX)
 
 struct decision_watchers {
         struct rpc_watchers calls;
@@ -51,7 +49,6 @@ void decision_watchers_tell(struct decision_watchers *watchers, Access__Decision
         LIST_FOREACH_SAFE(watcher, next, &watchers->calls.list, list)
                 if (wants_vm(watcher, decision->vmname) && (!decision->allowed || wish(watcher)->permits))
                         rpc_watcher_send(watcher, &item.base);
-        rpc_watchers_relieve(&watchers->calls);
 }
 
 bool decision_watcher_tell_source(struct rpc_watcher *watcher, Access__DecisionSource *source) {
@@ -67,7 +64,6 @@ void decision_watchers_tell_source(struct decision_watchers *watchers, Access__D
 
         LIST_FOREACH_SAFE(watcher, next, &watchers->calls.list, list)
                 decision_watcher_tell_source(watcher, source);
-        rpc_watchers_relieve(&watchers->calls);
 }
 
 /* ---- our own ---- */
@@ -129,7 +125,7 @@ int decision_watchers_new(struct decision_watchers **ret, struct access_guard *g
                 free(watchers);
                 return -ENOMEM;
         }
-        rpc_watchers_init(&watchers->calls, QUEUE_BYTES_MAX, QUEUES_BYTES_MAX);
+        rpc_watchers_init(&watchers->calls, QUEUE_BYTES_MAX);
         watchers->calls.gone = calls_gone;
         *ret = watchers;
         return 0;

@@ -6,9 +6,6 @@
 
 /* What may be queued beyond the first item: some thousand changes, the noise of a whole fleet's start. */
 #define QUEUE_BYTES_MAX (1024 * 1024)
-/* What all of them may have queued, which takes twice that, as most messages are small: all of them slow
- * would take a gigabyte. */
-#define QUEUES_BYTES_MAX (32 * (size_t) QUEUE_BYTES_MAX)
 
 struct watchers {
         struct registry *registry;
@@ -34,7 +31,6 @@ static void registry_changed(enum registry_event event, const struct registry_en
                 item.added = &subject; /* all three are one place */
                 LIST_FOREACH_SAFE(watcher, next, &watchers->calls.list, list)
                         rpc_watcher_send(watcher, &item.base);
-                rpc_watchers_relieve(&watchers->calls);
         } else
                 LIST_FOREACH_SAFE(watcher, next, &watchers->calls.list, list)
                         rpc_watcher_end(watcher, RPC_RESOURCE_EXHAUSTED, "out of memory: watch again");
@@ -51,7 +47,7 @@ int watchers_new(struct watchers **ret, struct registry *registry) {
                 .registry = registry,
                 .observer = { .changed = registry_changed, .userdata = watchers },
         };
-        rpc_watchers_init(&watchers->calls, QUEUE_BYTES_MAX, QUEUES_BYTES_MAX);
+        rpc_watchers_init(&watchers->calls, QUEUE_BYTES_MAX);
         registry_observe(registry, &watchers->observer);
         *ret = watchers;
         return 0;

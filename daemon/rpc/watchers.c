@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "watchers.h"
 
-void rpc_watchers_init(struct rpc_watchers *watchers, size_t queue_bytes, size_t all_bytes) {
-        *watchers = (struct rpc_watchers){ .queue_bytes = queue_bytes, .all_bytes = all_bytes };
+void rpc_watchers_init(struct rpc_watchers *watchers, size_t queue_bytes) {
+        *watchers = (struct rpc_watchers){ .queue_bytes = queue_bytes };
         list_init(&watchers->list);
 }
 
@@ -47,27 +47,6 @@ bool rpc_watcher_send(struct rpc_watcher *watcher, const ProtobufCMessage *messa
         return !wrong;
 }
 
-static size_t count_queued(const struct rpc_watchers *watchers) {
-        struct rpc_watcher *watcher;
-        size_t n = 0;
-
-        LIST_FOREACH(watcher, &watchers->list, list)
-                n += rpc_call_queued(watcher->call);
-        return n;
-}
-
-void rpc_watchers_relieve(struct rpc_watchers *watchers) {
-        while (count_queued(watchers) > watchers->all_bytes) {
-                struct rpc_watcher *watcher, *slowest = NULL;
-
-                LIST_FOREACH(watcher, &watchers->list, list)
-                        if (!slowest || rpc_call_queued(watcher->call) > rpc_call_queued(slowest->call))
-                                slowest = watcher;
-                rpc_watcher_end(slowest, RPC_RESOURCE_EXHAUSTED,
-                                "too much is queued for all who watch: watch again");
-        }
-}
-
 void rpc_watchers_close(struct rpc_watchers *watchers, const char *reason) {
         struct rpc_watcher *watcher, *next;
 
@@ -88,10 +67,10 @@ struct rpc_watcher *rpc_watchers_add(struct rpc_watchers *watchers, struct rpc_c
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too many watches of one peer, or of all");
                 return NULL;
         }
-        watcher = count_queued(watchers) > watchers->all_bytes ? NULL : malloc(sizeof(*watcher));
+        watcher = malloc(sizeof(*watcher));
         if (!watcher) {
                 quota_release(&charge);
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too much is queued for others who watch");
+                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
                 return NULL;
         }
         *watcher = (struct rpc_watcher){

@@ -13,7 +13,6 @@ struct rpc_watchers {
         struct list list; /* of struct rpc_watcher */
         size_t n;
         size_t queue_bytes; /* that one may have queued, beyond what it began with */
-        size_t all_bytes;   /* that all of them may have queued */
         const char *closed; /* static text: why there are none any more; NULL: there may be */
         /* One is gone, or has ended: not by rpc_watchers_close(). NULL: nobody asks. */
         void (*gone)(struct rpc_watchers *watchers);
@@ -28,7 +27,7 @@ struct rpc_watcher {
         void *userdata; /* such as what it asked for: in the call's memory */
 };
 
-void rpc_watchers_init(struct rpc_watchers *watchers, size_t queue_bytes, size_t all_bytes);
+void rpc_watchers_init(struct rpc_watchers *watchers, size_t queue_bytes);
 /* Ends all of them, and each that is still to come, with UNAVAILABLE and that static text. */
 void rpc_watchers_close(struct rpc_watchers *watchers, const char *reason);
 
@@ -41,5 +40,3 @@ void rpc_watcher_end(struct rpc_watcher *watcher, enum rpc_code code, const char
 
 /* Tells one. False: it has ended, and is no more. */
 bool rpc_watcher_send(struct rpc_watcher *watcher, const ProtobufCMessage *message);
-/* To be called when something has been told: the slowest give way to the others. */
-void rpc_watchers_relieve(struct rpc_watchers *watchers);
