@@ -20,7 +20,10 @@ static void watch_decisions(struct rpc_call *call, const ProtobufCMessage *messa
 
 static const struct rpc_method methods[] = {
         { .name = "Decide", .handle = decide },
-        { .name = "WatchDecisions", .handle = watch_decisions, .streams_response = true },
+        { .name = "WatchDecisions",
+                        .handle = watch_decisions,
+                        .streams_response = true,
+                        .charges = QUOTA_WATCHERS },
 };
 
 const struct rpc_service access_service = {

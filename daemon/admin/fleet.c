@@ -97,10 +97,10 @@ static void decide(struct rpc_call *call, const ProtobufCMessage *message, void 
 }
 
 static const struct rpc_method methods[] = {
-        { .name = "ManageUnit", .handle = manage_unit },
-        { .name = "ListUnits", .handle = list_units },
-        { .name = "WatchUnit", .handle = watch_unit, .streams_response = true },
-        { .name = "ReadLogs", .handle = read_logs, .streams_response = true },
+        { .name = "ManageUnit", .handle = manage_unit, .charges = QUOTA_OPERATIONS },
+        { .name = "ListUnits", .handle = list_units, .charges = QUOTA_OPERATIONS },
+        { .name = "WatchUnit", .handle = watch_unit, .streams_response = true, .charges = QUOTA_RELAYS },
+        { .name = "ReadLogs", .handle = read_logs, .streams_response = true, .charges = QUOTA_LOGS },
         { .name = "Decide", .handle = decide },
 };
 

@@ -78,24 +78,6 @@ static const struct rpc_call_ops call_ops = { .writable = call_writable, .gone =
 
 /* ---- the beginning ---- */
 
-/* Whether there is room for one more stream of this peer; else the call has ended. */
-static bool has_room(struct manager *manager, struct rpc_call *call) {
-        const char *name = rpc_call_peer(call)->name;
-        size_t all = 0, of_peer = 0;
-        struct stream *stream;
-
-        LIST_FOREACH(stream, &manager->streams, streams) {
-                all++;
-                of_peer += streq(rpc_call_peer(stream->call)->name, name);
-        }
-        if (all < FORWARD_STREAMS_MAX && of_peer < FORWARD_STREAMS_PEER_MAX)
-                return true;
-        answer_fail(call, RPC_RESOURCE_EXHAUSTED,
-                        "too many streams are passed on: at most %u, and %u for one peer",
-                        FORWARD_STREAMS_MAX, FORWARD_STREAMS_PEER_MAX);
-        return false;
-}
-
 static int open_source(struct stream *stream, struct registry_agent *agent,
                 const struct forward_target *target, const ProtobufCMessage *request) {
         uint64_t deadline = rpc_call_deadline(stream->call);
@@ -124,8 +106,6 @@ void forward_stream(struct manager *manager, struct rpc_call *call, const struct
         struct stream *stream;
         int r;
 
-        if (!has_room(manager, call))
-                return;
         agent = forward_find_agent(manager, call, target->vm);
         if (!agent)
                 return;

@@ -8,14 +8,9 @@
 
 #include "forward.h"
 
-/* Streams that are passed on at once: what one of them holds is bounded by RPC_CALL_HIGH and one message. */
-#define FORWARD_STREAMS_MAX 128
-/* … for one peer, so that no VM can use them up for the others. */
-#define FORWARD_STREAMS_PEER_MAX 16
-
 /*
  * As forward_unary(), but that the agent's method answers with a stream, and that a caller who gives no
- * deadline may stay for ever. Past the bounds above: RESOURCE_EXHAUSTED.
+ * deadline may stay for ever.
  */
 void forward_stream(struct manager *manager, struct rpc_call *call, const struct forward_target *target,
                 const ProtobufCMessage *request);

@@ -250,7 +250,20 @@ static const struct rpc_server_ops server_ops = {
         .peer_connected = peer_connected,
 };
 
+/*
+ * Of what calls take besides their memory: of all, and of one peer. What is passed on is the admin's at the
+ * agent (givc-agent(8)): one peer gets no more of it than leaves the others some there.
+ */
+static const struct quota_limit resources[_QUOTA_RESOURCE_MAX] = {
+        [QUOTA_WATCHERS] = { 1024, 16 },
+        [QUOTA_LOGS] = { 128, 4 },
+        [QUOTA_RELAYS] = { 128, 16 },
+        [QUOTA_COMMANDS] = { 128, 8 },
+        [QUOTA_OPERATIONS] = { 1024, 24 },
+};
+
 static int set_up_server(struct manager *manager) {
+        static const struct rpc_server_limits limits = { .resources = resources };
         const struct access_guard_config config = guard_config(manager);
         sd_event *event = reactor_event(manager->reactor);
         int r;
@@ -261,7 +274,7 @@ static int set_up_server(struct manager *manager) {
         r = decision_watchers_new(&manager->decisions, manager->guard, strempty(manager_rules(manager).admin_name),
                         "givc-admin");
         if (r >= 0)
-                r = rpc_server_new(&manager->server, event, NULL, &server_ops, manager);
+                r = rpc_server_new(&manager->server, event, &limits, &server_ops, manager);
         if (r >= 0)
                 r = rpc_server_add_service(manager->server, &admin_service, manager);
         if (r >= 0)

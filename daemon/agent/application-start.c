@@ -9,8 +9,6 @@
 #include "unit-message.h"
 #include "unit-transient.h"
 
-/* Of one peer under way at once: bus/units.h has room for 40 operations in all. */
-#define STARTS_PEER_MAX 24
 /* A command line that people type, or a file manager makes. */
 #define ARGUMENTS_MAX 64
 /*
@@ -242,22 +240,6 @@ static void refuse(struct manager *manager, struct rpc_call *call, const char *u
         rpc_call_fail(call, code, "cannot start application: %s", text);
 }
 
-/* Whether there is room for one more start of this peer; else the call has ended. */
-static bool has_room(struct manager *manager, struct rpc_call *call) {
-        const char *name = rpc_call_peer(call)->name;
-        struct application_start *start;
-        size_t of_peer = 0;
-
-        LIST_FOREACH(start, &manager->starts, starts)
-                of_peer += start->call && streq(rpc_call_peer(start->call)->name, name);
-        if (of_peer < STARTS_PEER_MAX)
-                return true;
-        rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                        "cannot start application: too many starts are under way: at most %u of one peer",
-                        STARTS_PEER_MAX);
-        return false;
-}
-
 static const struct application *find_application(
                 struct manager *manager, struct rpc_call *call, const Systemd__AppUnitRequest *request) {
         const struct application *application =
@@ -373,8 +355,7 @@ void application_start_handle(struct rpc_call *call, const ProtobufCMessage *mes
         int r;
 
         application = find_application(manager, call, request);
-        if (!application || !takes_arguments(manager, call, application, request) ||
-                        !has_room(manager, call))
+        if (!application || !takes_arguments(manager, call, application, request))
                 return;
         start = start_new(manager, call, application, request);
         if (!start) {

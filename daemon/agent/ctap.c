@@ -16,12 +16,9 @@
 #define ARGUMENT_BYTES_MAX 4096
 /* People take their time to touch a key; after that, whoever asked has long given up. */
 #define TIMEOUT_USEC (120 * USEC_PER_SEC)
-/* There is one key, most of the time, and it does one thing after the other. */
-#define RUNNING_MAX 4
 
 struct ctap {
         sd_event *event;
-        unsigned n_running;
 };
 
 /* A call while its program runs; in its arena. */
@@ -51,7 +48,6 @@ static const char *find_program(const char *request) {
 /* ---- the end ---- */
 
 static void transaction_leave(struct transaction *transaction) {
-        transaction->ctap->n_running--;
         transaction->command = command_free(transaction->command);
 }
 
@@ -83,7 +79,6 @@ static void told(struct command *command, const struct command_result *result, v
         Ctap__CtapResponse response = CTAP__CTAP_RESPONSE__INIT;
 
         /* The answer stands in the command's memory: that goes last. */
-        transaction->ctap->n_running--;
         transaction->command = NULL;
         if (result->error < 0 || result->code != CLD_EXITED || result->status != 0)
                 fail(transaction, result);
@@ -147,7 +142,6 @@ static void run(struct ctap *ctap, struct rpc_call *call, const Ctap__CtapReques
                                 "cannot start %s: %s", program, strerror(-r));
                 return;
         }
-        ctap->n_running++;
         rpc_call_set_ops(call, &ops, transaction);
 }
 
@@ -162,17 +156,12 @@ static void handle(struct rpc_call *call, const ProtobufCMessage *message, void 
                                 "u2f.Register");
                 return;
         }
-        if (!check(call, request))
-                return;
-        if (ctap->n_running == RUNNING_MAX) {
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "%u requests are under way", RUNNING_MAX);
-                return;
-        }
-        run(ctap, call, request, program);
+        if (check(call, request))
+                run(ctap, call, request, program);
 }
 
 static const struct rpc_method methods[] = {
-        { .name = "Ctap", .handle = handle },
+        { .name = "Ctap", .handle = handle, .charges = QUOTA_COMMANDS },
 };
 
 const struct rpc_service ctap_service = {

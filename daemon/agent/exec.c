@@ -15,9 +15,6 @@
 #include <paths.h>
 #include <sys/wait.h>
 
-/* Commands at once, and of one peer: each is a process or more, and three pipes. */
-#define COMMANDS_MAX      32
-#define COMMANDS_PEER_MAX 8
 /* Half of what the kernel takes (MAX_ARG_STRLEN is 128 KiB), far more than any command listed needs. */
 #define ARGUMENTS_MAX  256
 #define ARGUMENT_BYTES (64 * 1024)
@@ -445,17 +442,6 @@ static void on_gone(struct rpc_call *call, void *userdata) {
         execution_free(execution);
 }
 
-static bool has_room(struct manager *manager, struct rpc_call *call) {
-        const struct execution *execution;
-        size_t all = 0, of_peer = 0;
-
-        LIST_FOREACH(execution, &manager->executions, executions) {
-                all++;
-                of_peer += streq(rpc_call_peer(execution->call)->name, rpc_call_peer(call)->name);
-        }
-        return all < COMMANDS_MAX && of_peer < COMMANDS_PEER_MAX;
-}
-
 static void run_command(struct rpc_call *call, void *userdata) {
         static const struct rpc_call_ops ops = {
                 .message = on_message,
@@ -464,12 +450,10 @@ static void run_command(struct rpc_call *call, void *userdata) {
                 .gone = on_gone,
         };
         struct manager *manager = userdata;
-        struct execution *execution = has_room(manager, call) ? calloc(1, sizeof(*execution)) : NULL;
+        struct execution *execution = calloc(1, sizeof(*execution));
 
         if (!execution) {
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                                "too many commands run: at most %u, and %u of one peer", COMMANDS_MAX,
-                                COMMANDS_PEER_MAX);
+                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
                 return;
         }
         *execution = (struct execution){
@@ -484,7 +468,7 @@ static void run_command(struct rpc_call *call, void *userdata) {
 }
 
 static const struct rpc_method methods[] = {
-        { .name = "RunCommand", .open = run_command, .streams_response = true },
+        { .name = "RunCommand", .open = run_command, .streams_response = true, .charges = QUOTA_COMMANDS },
 };
 
 const struct rpc_service exec_service = {

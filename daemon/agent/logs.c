@@ -9,10 +9,6 @@
 #include <sys/epoll.h>
 #include <syslog.h>
 
-/* Streams at once: each opens every file of the journal, of which there may be a hundred. */
-#define STREAMS_MAX 8
-/* … and of one peer, so that no VM can use them up for the others. */
-#define STREAMS_PEER_MAX 6
 /* Reading maps files and unpacks what is compressed: after so long, others have their turn. */
 #define TURN_USEC (2 * USEC_PER_MSEC)
 
@@ -137,24 +133,6 @@ static const char *find_nonsense(const Logs__LogsRequest *request) {
         return NULL;
 }
 
-/* Whether there is room for one more stream of this peer; else the call has ended. */
-static bool has_room(struct manager *manager, struct rpc_call *call) {
-        const char *name = rpc_call_peer(call)->name;
-        size_t all = 0, of_peer = 0;
-        struct log_stream *stream;
-
-        LIST_FOREACH(stream, &manager->log_streams, streams) {
-                all++;
-                of_peer += streq(rpc_call_peer(stream->call)->name, name);
-        }
-        if (all < STREAMS_MAX && of_peer < STREAMS_PEER_MAX)
-                return true;
-        rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                        "too many streams of logs: at most %u, and %u of one peer", STREAMS_MAX,
-                        STREAMS_PEER_MAX);
-        return false;
-}
-
 /* Whether that may be read, and what systemd calls the unit; else the call has ended. */
 static bool may_read(
                 struct manager *manager, struct rpc_call *call, const char *name, const char **ret_unit) {
@@ -239,7 +217,7 @@ static void read_logs(struct rpc_call *call, const ProtobufCMessage *message, vo
                 rpc_call_fail(call, RPC_INVALID_ARGUMENT, "%s", nonsense);
                 return;
         }
-        if (!may_read(manager, call, request->unitname, &unit) || !has_room(manager, call))
+        if (!may_read(manager, call, request->unitname, &unit))
                 return;
         stream = calloc(1, sizeof(*stream));
         if (!stream) {
@@ -283,7 +261,7 @@ void logs_stop(struct manager *manager) {
 }
 
 static const struct rpc_method methods[] = {
-        { .name = "ReadLogs", .handle = read_logs, .streams_response = true },
+        { .name = "ReadLogs", .handle = read_logs, .streams_response = true, .charges = QUOTA_LOGS },
 };
 
 const struct rpc_service logs_service = {

@@ -257,8 +257,23 @@ static struct access_guard_config guard_config(const struct config *config) {
         };
 }
 
+/* Of what calls take besides their memory: of all, and of one peer. */
+static const struct quota_limit resources[_QUOTA_RESOURCE_MAX] = {
+        /* The admin has one; some tools and other VMs may look on. */
+        [QUOTA_WATCHERS] = { 64, 8 },
+        /* Each wakes this process once a second. */
+        [QUOTA_MONITORS] = { 32, 8 },
+        /* Each opens every file of the journal, of which there may be a hundred. */
+        [QUOTA_LOGS] = { 8, 4 },
+        /* Each is a process or more, and three pipes. */
+        [QUOTA_COMMANDS] = { 32, 8 },
+        /* A job may take minutes. */
+        [QUOTA_OPERATIONS] = { UNITS_OPERATIONS_MAX, UNITS_OPERATIONS_MAX / 2 },
+};
+
 static int make_server(struct manager *manager) {
         static const struct rpc_server_ops ops = { .permit = on_permit, .peer_connected = on_peer };
+        static const struct rpc_server_limits limits = { .resources = resources };
         const struct access_guard_config guard = guard_config(&manager->config);
         int r;
 
@@ -268,7 +283,7 @@ static int make_server(struct manager *manager) {
         r = decision_watchers_new(&manager->decisions, manager->guard, manager->config.name, "givc-agent");
         if (r < 0)
                 return r;
-        r = rpc_server_new(&manager->server, reactor_event(manager->reactor), NULL, &ops, manager);
+        r = rpc_server_new(&manager->server, reactor_event(manager->reactor), &limits, &ops, manager);
         if (r < 0)
                 return r;
         rpc_server_set_tls(manager->server, manager->tls);

@@ -32,7 +32,6 @@ struct stats {
         struct caller callers[CALLERS_MAX];
         struct list waiting;
         size_t n_waiting;
-        unsigned n_sysinfo; /* programs under way */
 };
 
 /* A call that waits for a sample; in its arena. */
@@ -281,12 +280,12 @@ static void get_stats(struct rpc_call *call, _unused_ const ProtobufCMessage *me
 static void get_sysinfo(struct rpc_call *call, _unused_ const ProtobufCMessage *message, void *userdata) {
         struct stats *stats = userdata;
 
-        sysinfo_answer(call, stats->event, &stats->n_sysinfo);
+        sysinfo_answer(call, stats->event);
 }
 
 static const struct rpc_method methods[] = {
         { .name = "GetStats", .handle = get_stats },
-        { .name = "GetSysinfo", .handle = get_sysinfo },
+        { .name = "GetSysinfo", .handle = get_sysinfo, .charges = QUOTA_COMMANDS },
 };
 
 const struct rpc_service stats_service = {

@@ -18,13 +18,10 @@
 #define VERSION_FILE      "/etc/ghaf-version"
 #define VERSION_BYTES_MAX 256
 #define VERSION_USEC      (5 * USEC_PER_SEC)
-/* Programs under way at once. */
-#define RUNNING_MAX 8
 
 struct sysinfo_call {
         struct rpc_call *call;
         struct command *command;
-        unsigned *n_running;
 };
 
 /* ---- firmware and disks ---- */
@@ -143,7 +140,6 @@ static void version_told(struct command *command, const struct command_result *r
         struct sysinfo_call *pending = userdata;
         struct rpc_call *call = pending->call;
 
-        (*pending->n_running)--;
         if (result->error == 0 && result->code == CLD_EXITED && result->status == 0)
                 reply(call, (const char *) (result->output ?: (const uint8_t *) ""), result->n_output);
         else {
@@ -156,11 +152,10 @@ static void version_told(struct command *command, const struct command_result *r
 static void call_gone(_unused_ struct rpc_call *call, void *userdata) {
         struct sysinfo_call *pending = userdata;
 
-        (*pending->n_running)--;
         command_free(pending->command);
 }
 
-void sysinfo_answer(struct rpc_call *call, sd_event *event, unsigned *n_running) {
+void sysinfo_answer(struct rpc_call *call, sd_event *event) {
         static const struct rpc_call_ops ops = { .gone = call_gone };
         const struct command_spec spec = {
                 .argv = (char *[]){ (char *) "ghaf-version", NULL },
@@ -170,22 +165,16 @@ void sysinfo_answer(struct rpc_call *call, sd_event *event, unsigned *n_running)
         struct sysinfo_call *pending;
         int r;
 
-        if (*n_running == RUNNING_MAX) {
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too many calls of this kind are under way");
-                return;
-        }
         pending = arena_alloc0(rpc_call_arena(call), sizeof(*pending));
         if (!pending) {
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
                 return;
         }
         pending->call = call;
-        pending->n_running = n_running;
         r = command_new(&pending->command, event, &spec, version_told, pending);
         if (r < 0) {
                 reply_from_file(call);
                 return;
         }
-        (*n_running)++;
         rpc_call_set_ops(call, &ops, pending);
 }

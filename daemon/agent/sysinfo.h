@@ -12,10 +12,9 @@
 
 /*
  * Answers the call, when the program ghaf-version has said its line; where there is no such program, that is
- * the first line of /etc/ghaf-version, or empty. *n_running counts the programs under way, for all calls
- * together; it must outlive them.
+ * the first line of /etc/ghaf-version, or empty.
  */
-void sysinfo_answer(struct rpc_call *call, sd_event *event, unsigned *n_running);
+void sysinfo_answer(struct rpc_call *call, sd_event *event);
 
 /*
  * By the variables of UEFI, below efi ("/sys/firmware/efi"). 1, 0, or a negative errno: -ENOENT where the

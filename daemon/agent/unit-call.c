@@ -5,9 +5,6 @@
 #include "text.h"
 #include "unit-message.h"
 
-/* Operations of one peer under way at once: a job may take minutes, and bus/units.h has room for 40 in all.
- */
-#define OPERATIONS_PEER_MAX 24
 /* systemd takes no longer names: what a peer asks for is shown so far. */
 #define UNIT_NAME_SHOWN_MAX 255
 
@@ -107,30 +104,12 @@ static struct operation *operation_new(struct manager *manager, struct rpc_call 
         return operation;
 }
 
-/* Whether there is room for one more operation of this peer; else the call has ended. */
-static bool has_room(struct manager *manager, struct rpc_call *call) {
-        const char *name = rpc_call_peer(call)->name;
-        struct operation *operation;
-        size_t of_peer = 0;
-
-        LIST_FOREACH(operation, &manager->operations, operations)
-                of_peer += streq(rpc_call_peer(operation->call)->name, name);
-        if (of_peer < OPERATIONS_PEER_MAX)
-                return true;
-        rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                        "too many operations on units are under way: at most %u of one peer",
-                        OPERATIONS_PEER_MAX);
-        return false;
-}
-
 static void operate(struct manager *manager, struct rpc_call *call, const struct whitelist_unit *unit,
                 const struct unit_call_verb *verb, unit_call_reply_t reply) {
         static const struct rpc_call_ops ops = { .gone = operation_gone };
         struct operation *operation;
         int r;
 
-        if (!has_room(manager, call))
-                return;
         operation = operation_new(manager, call, verb, unit);
         if (!operation) {
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");

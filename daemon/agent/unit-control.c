@@ -62,14 +62,17 @@ static void unfreeze_unit(struct rpc_call *call, const ProtobufCMessage *request
 }
 
 static const struct rpc_method methods[] = {
-        { .name = "StartApplication", .handle = application_start_handle },
-        { .name = "StartUnit", .handle = start_unit },
-        { .name = "StopUnit", .handle = stop_unit },
-        { .name = "KillUnit", .handle = kill_unit },
-        { .name = "FreezeUnit", .handle = freeze_unit },
-        { .name = "UnfreezeUnit", .handle = unfreeze_unit },
-        { .name = "GetUnitStatus", .handle = get_unit_status },
-        { .name = "MonitorUnit", .handle = unit_monitor_handle, .streams_response = true },
+        { .name = "StartApplication", .handle = application_start_handle, .charges = QUOTA_OPERATIONS },
+        { .name = "StartUnit", .handle = start_unit, .charges = QUOTA_OPERATIONS },
+        { .name = "StopUnit", .handle = stop_unit, .charges = QUOTA_OPERATIONS },
+        { .name = "KillUnit", .handle = kill_unit, .charges = QUOTA_OPERATIONS },
+        { .name = "FreezeUnit", .handle = freeze_unit, .charges = QUOTA_OPERATIONS },
+        { .name = "UnfreezeUnit", .handle = unfreeze_unit, .charges = QUOTA_OPERATIONS },
+        { .name = "GetUnitStatus", .handle = get_unit_status, .charges = QUOTA_OPERATIONS },
+        { .name = "MonitorUnit",
+                        .handle = unit_monitor_handle,
+                        .streams_response = true,
+                        .charges = QUOTA_MONITORS },
 };
 
 const struct rpc_service unit_control_service = {

@@ -133,7 +133,7 @@ static void list_units(struct rpc_call *call, const ProtobufCMessage *message, v
 }
 
 static const struct rpc_method methods[] = {
-        { .name = "ManageUnit", .handle = manage_unit },
+        { .name = "ManageUnit", .handle = manage_unit, .charges = QUOTA_OPERATIONS },
         { .name = "ListUnits", .handle = list_units },
 };
 

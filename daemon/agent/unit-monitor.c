@@ -7,10 +7,6 @@
 
 #include <sys/sysinfo.h>
 
-/* Streams open at once, and of one peer: each wakes this process once a second. */
-#define MONITORS_MAX      32
-#define MONITORS_PEER_MAX 8
-
 #define MONITOR_INTERVAL_USEC (1 * USEC_PER_SEC)
 /* So that several streams, and other timers of this machine, wake it together. */
 #define MONITOR_ACCURACY_USEC (50 * USEC_PER_MSEC)
@@ -117,23 +113,6 @@ static int monitor_start(struct monitor *monitor) {
         return monitor_read(monitor);
 }
 
-static bool has_room(struct manager *manager, struct rpc_call *call) {
-        const char *name = rpc_call_peer(call)->name;
-        size_t all = 0, of_peer = 0;
-        struct monitor *monitor;
-
-        LIST_FOREACH(monitor, &manager->monitors, monitors) {
-                all++;
-                of_peer += streq(rpc_call_peer(monitor->call)->name, name);
-        }
-        if (all < MONITORS_MAX && of_peer < MONITORS_PEER_MAX)
-                return true;
-        rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                        "too many streams of MonitorUnit: at most %u, and %u of one peer", MONITORS_MAX,
-                        MONITORS_PEER_MAX);
-        return false;
-}
-
 static struct monitor *monitor_new(
                 struct manager *manager, struct rpc_call *call, const struct whitelist_unit *unit) {
         struct arena *arena = rpc_call_arena(call);
@@ -166,8 +145,6 @@ void unit_monitor_handle(struct rpc_call *call, const ProtobufCMessage *message,
                 rpc_call_fail(call, RPC_PERMISSION_DENIED, "cannot monitor unit: unit is not whitelisted");
                 return;
         }
-        if (!has_room(manager, call))
-                return;
         state = units_get(manager->units, unit->target);
         if (state && streq(state->load_state, "not-found")) {
                 rpc_call_fail(call, RPC_NOT_FOUND, "cannot monitor unit: %s is not there", unit->name);

@@ -6,10 +6,6 @@
 #include "log.h"
 #include "unit-message.h"
 
-/* Streams open at once. The admin has one; some tools and other VMs may look on. */
-#define WATCHERS_MAX 64
-/* … and of one peer, so that no VM can use them up for the others. */
-#define WATCHERS_PEER_MAX 8
 /*
  * What may wait for a reader: its first states and some hundreds of changes, at 200 to 300 bytes each. Who
  * has fallen behind that far has the present states sooner by opening another stream.
@@ -92,24 +88,6 @@ static void send_present(struct manager *manager, struct watcher *watcher) {
                         return;
 }
 
-/* Whether there is room for one more stream of this peer; else the call has ended. */
-static bool has_room(struct manager *manager, struct rpc_call *call) {
-        const char *name = rpc_call_peer(call)->name;
-        size_t all = 0, of_peer = 0;
-        struct watcher *watcher;
-
-        LIST_FOREACH(watcher, &manager->watchers, watchers) {
-                all++;
-                of_peer += streq(rpc_call_peer(watcher->call)->name, name);
-        }
-        if (all < WATCHERS_MAX && of_peer < WATCHERS_PEER_MAX)
-                return true;
-        rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED,
-                        "too many streams of WatchUnits: at most %u, and %u of one peer", WATCHERS_MAX,
-                        WATCHERS_PEER_MAX);
-        return false;
-}
-
 /* Whether all that is asked for may be seen; else the call has ended. */
 static bool may_watch(
                 struct manager *manager, struct rpc_call *call, const Systemd__WatchUnitsRequest *request) {
@@ -137,7 +115,7 @@ static void watch_units(struct rpc_call *call, const ProtobufCMessage *message, 
         struct manager *manager = userdata;
         struct watcher *watcher;
 
-        if (!has_room(manager, call) || !may_watch(manager, call, request))
+        if (!may_watch(manager, call, request))
                 return;
         watcher = arena_alloc0(rpc_call_arena(call), sizeof(*watcher));
         if (!watcher) {
@@ -184,7 +162,7 @@ void unit_watch_stop(struct manager *manager) {
 }
 
 static const struct rpc_method methods[] = {
-        { .name = "WatchUnits", .handle = watch_units, .streams_response = true },
+        { .name = "WatchUnits", .handle = watch_units, .streams_response = true, .charges = QUOTA_WATCHERS },
 };
 
 const struct rpc_service unit_watch_service = {

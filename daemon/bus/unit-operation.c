@@ -10,12 +10,6 @@
 #include <signal.h>
 
 /*
- * At once. Each waits for two answers at most, and dbus-daemon lets a connection to the system bus wait for
- * 128 (max_replies_per_connection), of which those that units.c reads need some.
- */
-#define OPERATIONS_MAX 40
-
-/*
  * For systemd to accept a job, or to send a signal, or for the kernel to freeze all processes. Not for a
  * job.
  */
@@ -450,7 +444,7 @@ static int operate(struct units *units, const struct unit_operation_spec *spec, 
 
         if (!unit_name_is_usable(name) || spec->signal < 0 || spec->signal > SIGRTMAX)
                 return -EINVAL;
-        if (units->n_operations >= OPERATIONS_MAX)
+        if (units->n_operations >= UNITS_OPERATIONS_MAX)
                 return -EBUSY;
 
         operation = calloc(1, sizeof(*operation));

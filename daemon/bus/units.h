@@ -56,6 +56,12 @@ const struct unit_state *units_get(struct units *units, const char *name);
  */
 typedef void (*unit_done_t)(int error, const char *message, const struct unit_state *state, void *userdata);
 
+/*
+ * Operations at once. Each waits for two answers at most, and dbus-daemon lets a connection to the system bus wait for
+ * 128 (max_replies_per_connection), of which those that units.c reads need some.
+ */
+#define UNITS_OPERATIONS_MAX 40
+
 struct unit_operation;
 
 enum unit_verb {

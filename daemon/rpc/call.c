@@ -30,6 +30,7 @@ struct rpc_call {
         bool deadline_jumped;
 
         struct message_reader reader;
+        struct quota_charge charge; /* what its method charges */
         ProtobufCMessage *request;  /* where it is not a stream */
         struct arena message_arena; /* of the current message, where it is */
 
@@ -129,6 +130,7 @@ static void call_release(struct rpc_call *call, enum rpc_code code) {
         call->ops = NULL;
         call->deadline_source = sd_event_source_disable_unref(call->deadline_source);
         message_reader_clear(&call->reader);
+        quota_release(&call->charge);
         server_call_ended(call->connection->server, &call->method, code,
                         now_usec(CLOCK_MONOTONIC) - call->begin_usec);
 }
@@ -421,6 +423,22 @@ static size_t on_data(struct http2_stream *stream _unused_, const uint8_t *p, si
         return call->finished ? n : taken;
 }
 
+/* Whether the call may begin: the owner permits it, and the peer has room for it. Otherwise it has been
+ * ended. */
+static bool may_begin(struct rpc_call *call) {
+        struct quota_account *account = rpc_call_peer(call)->account;
+        enum quota_resource resource = call->method.method->charges;
+
+        if (!server_permit(call->connection->server, call, call->request))
+                return false;
+        if (resource == QUOTA_NONE || quota_charge(account, resource, 1, &call->charge) >= 0)
+                return true;
+        rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too many %s at a time: %s may have %zu now",
+                        quota_resource_name(resource), rpc_call_peer(call)->name,
+                        quota_share(account, resource));
+        return false;
+}
+
 static void on_end(struct http2_stream *stream _unused_, void *userdata) {
         struct rpc_call *call = userdata;
 
@@ -440,7 +458,7 @@ static void on_end(struct http2_stream *stream _unused_, void *userdata) {
                                 rpc_call_method(call));
                 return;
         }
-        if (server_permit(call->connection->server, call, call->request))
+        if (may_begin(call))
                 call->method.method->handle(call, call->request, call->method.userdata);
 }
 
@@ -558,6 +576,6 @@ void call_open(struct server_connection *connection, struct http2_stream *stream
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "Out of memory");
                 return;
         }
-        if (request_is_stream(call) && server_permit(connection->server, call, NULL))
+        if (request_is_stream(call) && may_begin(call))
                 call->method.method->open(call, call->method.userdata);
 }

@@ -38,6 +38,11 @@ static const char *const resource_names[] = {
         [QUOTA_STREAMS] = "calls",
         [QUOTA_BYTES] = "bytes",
         [QUOTA_WATCHERS] = "watchers",
+        [QUOTA_MONITORS] = "monitors",
+        [QUOTA_LOGS] = "log streams",
+        [QUOTA_COMMANDS] = "commands",
+        [QUOTA_OPERATIONS] = "operations",
+        [QUOTA_RELAYS] = "streams passed on",
 };
 
 int quota_new(struct quota **ret, const struct quota_limit limits[static _QUOTA_RESOURCE_MAX]) {
@@ -109,8 +114,7 @@ struct quota_account *quota_account_unref(struct quota_account *account) {
         return NULL;
 }
 
-/* What the account may have, all in all, of what the others leave. */
-static size_t share(const struct quota_account *account, enum quota_resource resource) {
+size_t quota_share(const struct quota_account *account, enum quota_resource resource) {
         const struct quota *quota = account->quota;
         const struct quota_limit *limit = &quota->limits[resource];
         size_t others = quota->used[resource] - account->used[resource];
@@ -132,8 +136,7 @@ static void tell(struct quota_account *account, enum quota_resource resource, si
                                 account->name, resource_names[resource], suppressed);
         log_event(LOG_WARNING, &fields,
                         "%s takes too much: it has %zu %s, may have %zu while others have %zu, and asked "
-                        "for "
-                        "%zu more",
+                        "for %zu more",
                         account->name, account->used[resource], resource_names[resource], most,
                         quota->used[resource] - account->used[resource], n);
 }
@@ -141,7 +144,7 @@ static void tell(struct quota_account *account, enum quota_resource resource, si
 int quota_charge(struct quota_account *account, enum quota_resource resource, size_t n,
                 struct quota_charge *charge) {
         if (n > charge->n) {
-                size_t more = n - charge->n, most = share(account, resource);
+                size_t more = n - charge->n, most = quota_share(account, resource);
 
                 if (more > most - MIN(account->used[resource], most)) {
                         tell(account, resource, more, most);

@@ -10,11 +10,18 @@
 #include "peer-limit.h"
 
 enum quota_resource {
+        QUOTA_NONE,
         QUOTA_CONNECTIONS, /* those in their handshake included */
         QUOTA_HANDSHAKES,
         QUOTA_STREAMS, /* calls under way, or answered and not yet read */
         QUOTA_BYTES,   /* of headers, requests, and answers that wait to be read */
+        /* What calls take besides, by their method (server.h) */
         QUOTA_WATCHERS,
+        QUOTA_MONITORS,
+        QUOTA_LOGS,
+        QUOTA_COMMANDS, /* programs that run for somebody */
+        QUOTA_OPERATIONS,
+        QUOTA_RELAYS, /* streams that are passed on */
         _QUOTA_RESOURCE_MAX,
 };
 
@@ -55,6 +62,8 @@ int quota_charge(struct quota_account *account, enum quota_resource resource, si
                 struct quota_charge *charge);
 void quota_release(struct quota_charge *charge);
 
+/* What the account may have now, all in all. */
+size_t quota_share(const struct quota_account *account, enum quota_resource resource);
 size_t quota_used(const struct quota *quota, enum quota_resource resource);
 size_t quota_account_used(const struct quota_account *account, enum quota_resource resource);
 /* How often a charge was refused, since start. */

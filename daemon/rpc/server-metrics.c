@@ -49,7 +49,7 @@ void rpc_server_write_metrics(const struct rpc_server *server, struct openmetric
 
         openmetrics_family(metrics, OPENMETRICS_COUNTER, "limited", NULL,
                         "What was refused to peers that took more than their share.");
-        for (size_t i = 0; i < _QUOTA_RESOURCE_MAX; i++)
+        for (size_t i = QUOTA_NONE + 1; i < _QUOTA_RESOURCE_MAX; i++)
                 openmetrics_uint(metrics, "_total", counters.limited[i], "resource", quota_resource_name(i),
                                 NULL);
 

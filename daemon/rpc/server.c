@@ -18,9 +18,6 @@
  * fleet. */
 #define STREAMS_ALL  4096
 #define STREAMS_PEER 1024
-#define WATCHERS_ALL 1024
-/* So that one peer does not take the room of all. */
-#define WATCHERS_PEER 16
 
 static const struct rpc_server_limits default_limits = {
         .message_bytes = 4 * 1024 * 1024,
@@ -493,14 +490,15 @@ int rpc_server_listen(struct rpc_server *server, const struct rpc_address *addre
 
 static int make_quota(struct rpc_server *server) {
         const struct rpc_server_limits *l = &server->limits;
-        const struct quota_limit limits[_QUOTA_RESOURCE_MAX] = {
+        struct quota_limit limits[_QUOTA_RESOURCE_MAX] = {
                 [QUOTA_CONNECTIONS] = { l->connections, l->connections_per_host },
                 [QUOTA_HANDSHAKES] = { l->handshakes, l->handshakes / 2 },
                 [QUOTA_STREAMS] = { STREAMS_ALL, STREAMS_PEER },
                 [QUOTA_BYTES] = { l->bytes, l->bytes / 2 },
-                [QUOTA_WATCHERS] = { WATCHERS_ALL, WATCHERS_PEER },
         };
 
+        for (size_t i = QUOTA_WATCHERS; l->resources && i < _QUOTA_RESOURCE_MAX; i++)
+                limits[i] = l->resources[i];
         return quota_new(&server->quota, limits);
 }
 
@@ -533,6 +531,7 @@ int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_se
                 .handshakes = limits->handshakes ?: d->handshakes,
                 .bytes = limits->bytes ?: d->bytes,
                 .streams = limits->streams ?: d->streams,
+                .resources = limits->resources,
                 .handshake_usec = limits->handshake_usec ?: d->handshake_usec,
                 .keepalive_usec = limits->keepalive_usec ?: d->keepalive_usec,
                 .keepalive_timeout_usec = limits->keepalive_timeout_usec ?: d->keepalive_timeout_usec,

@@ -34,6 +34,7 @@ struct rpc_method {
         /* The call was opened and permitted: set the ops, messages follow. */
         void (*open)(struct rpc_call *call, void *userdata);
         bool streams_response; /* as in the .proto: the response is a stream */
+        enum quota_resource charges; /* a call takes one of these for as long as it goes on; or QUOTA_NONE */
 };
 
 /* Methods that the descriptor has and the table has not are answered with UNIMPLEMENTED. Static data. */
@@ -63,6 +64,8 @@ struct rpc_server_limits {
         size_t handshakes;           /* at once; of one address: half of what the others leave */
         size_t bytes;                /* of headers, requests and answers, of all peers; of one: half of that */
         size_t streams;              /* at once on one connection: SETTINGS_MAX_CONCURRENT_STREAMS */
+        /* By resource, those that methods charge: NULL, or zero, nobody may have any. To outlive rpc_server_new(). */
+        const struct quota_limit *resources;
         uint64_t handshake_usec;
         uint64_t keepalive_usec;         /* PING after this long without a byte */
         uint64_t keepalive_timeout_usec; /* the answer must come within this; asked once more before it is condemned */

@@ -11,7 +11,6 @@ static void remove_watcher(struct rpc_watcher *watcher) {
 
         list_remove(&watcher->list);
         watchers->n--;
-        quota_release(&watcher->charge);
         free(watcher);
         if (watchers->gone && !watchers->closed)
                 watchers->gone(watchers);
@@ -56,27 +55,20 @@ void rpc_watchers_close(struct rpc_watchers *watchers, const char *reason) {
 }
 
 struct rpc_watcher *rpc_watchers_add(struct rpc_watchers *watchers, struct rpc_call *call, void *userdata) {
-        struct quota_charge charge = {};
         struct rpc_watcher *watcher;
 
         if (watchers->closed) {
                 rpc_call_fail(call, RPC_UNAVAILABLE, "%s", watchers->closed);
                 return NULL;
         }
-        if (quota_charge(rpc_call_peer(call)->account, QUOTA_WATCHERS, 1, &charge) < 0) {
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too many watches of one peer, or of all");
-                return NULL;
-        }
         watcher = malloc(sizeof(*watcher));
         if (!watcher) {
-                quota_release(&charge);
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
                 return NULL;
         }
         *watcher = (struct rpc_watcher){
                 .watchers = watchers,
                 .call = call,
-                .charge = charge,
                 .userdata = userdata,
         };
         list_append(&watchers->list, &watcher->list);

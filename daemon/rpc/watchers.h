@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Calls that are all told, as streams, the same things as they happen. Each is charged to its peer, and has
- * room for so much in its queue: who does not read is cut off, so that nobody waits for it.
+ * Calls that are all told, as streams, the same things as they happen. Each has room for so much in its
+ * queue: who does not read is cut off, so that nobody waits for it.
  */
 
 #include "call.h"
@@ -22,7 +22,6 @@ struct rpc_watcher {
         struct list list;
         struct rpc_watchers *watchers;
         struct rpc_call *call;
-        struct quota_charge charge;
         size_t allowance;
         void *userdata; /* such as what it asked for: in the call's memory */
 };

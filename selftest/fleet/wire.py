@@ -7,6 +7,7 @@
 
 A connection leaves from the address of `source` and shows its certificate, or that of another machine (identity=…).
 """
+import contextlib
 import os
 import select
 import socket
@@ -16,6 +17,7 @@ import tempfile
 import threading
 
 import grpc
+import pytest
 
 from miniature import TOP, setns
 
@@ -64,6 +66,26 @@ class Wire:
 
     def stub(self, machine, port, service, source, **arguments):
         return self.pb.stub(self.channel(machine, port, source, **arguments), service)
+
+
+@contextlib.contextmanager
+def crowd(begin, limit):
+    """While so many streams of one peer, each made by begin(), stand, one more of it is refused; after that, none is."""
+    def start():
+        stream = begin()
+        stack.callback(stream.cancel)
+        return stream
+
+    with contextlib.ExitStack() as stack:
+        for stream in [start() for _ in range(limit)]:
+            next(stream)
+        with pytest.raises(grpc.RpcError) as raised:
+            next(start())
+        assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert f'may have {limit} now' in raised.value.details()
+        yield
+    with contextlib.ExitStack() as stack:
+        next(start())
 
 
 class Tunnel:

@@ -380,6 +380,22 @@ def test_a_slow_watcher_is_ended_and_others_are_not_held_up(admin, app):
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+def test_one_peer_gets_so_many_watches(admin):
+    """The next one is refused, and the journal says so; others watch; and with room, so does it again."""
+    stub = admin.stub("net-vm")
+    watches = [stub.Watch(Empty(), timeout=TIMEOUT) for _ in range(16)]
+    for watch in watches:
+        next(watch)
+    with pytest.raises(grpc.RpcError) as caught:
+        next(stub.Watch(Empty(), timeout=TIMEOUT))
+    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert caught.value.details() == "too many watchers at a time: net-vm may have 16 now"
+    admin.expect_log("net-vm takes too much: it has 16 watchers, may have 16 while others have 0")
+    Watcher(admin)
+    watches[0].cancel()
+    next(stub.Watch(Empty(), timeout=TIMEOUT))
+
+
 def test_a_broken_certificate_on_reload_changes_nothing(admin, fleet):
     path = fleet / "admin-vm" / "cert.pem"
     good = path.read_bytes()
