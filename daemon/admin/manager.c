@@ -173,34 +173,7 @@ static int read_policies(struct manager *manager) {
                         options->state_directory, &error);
         if (r < 0)
                 log_error("--policy-config: %s", error ?: strerror(-r));
-        else if (manager->policies->source == POLICIES_GIT)
-                log_warning("Policies are not fetched from a git repository, which this version does not "
-                            "offer: "
-                            "what is in %s is sent.",
-                                manager->policies->directory);
         return r;
-}
-
-static void policy_fetched(const struct policy *policy, void *userdata) {
-        struct manager *manager = userdata;
-        struct registry_agent *agent;
-
-        log_info("The policy %s is another, and sent to the VMs that it is for.", policy->name);
-        LIST_FOREACH(agent, registry_agents(manager->registry), agents)
-                if (agent->online)
-                        deliveries_begin_policy(manager->deliveries, agent->vm, policy);
-}
-
-static int fetch_policies(struct manager *manager) {
-        int r;
-
-        if (!manager->policies || manager->policies->source != POLICIES_BY_URL)
-                return 0;
-        r = policy_fetch_new(&manager->fetch, reactor_event(manager->reactor), manager->policies,
-                        policy_fetched, manager);
-        return r < 0 ? log_error_errno(r, "Cannot fetch policies into %s",
-                                       manager->policies->fetched_directory)
-                     : 0;
 }
 
 /* To everybody: who has them already takes them for what they are. */
@@ -210,6 +183,31 @@ static void send_policies(struct manager *manager) {
         LIST_FOREACH(agent, registry_agents(manager->registry), agents)
                 if (agent->online)
                         deliveries_begin_policies(manager->deliveries, agent->vm);
+}
+
+static void policy_fetched(const struct policy *policy, void *userdata) {
+        struct manager *manager = userdata;
+        struct registry_agent *agent;
+
+        if (!policy) {
+                send_policies(manager);
+                return;
+        }
+        LIST_FOREACH(agent, registry_agents(manager->registry), agents)
+                if (agent->online)
+                        deliveries_begin_policy(manager->deliveries, agent->vm, policy);
+}
+
+static int fetch_policies(struct manager *manager) {
+        int r;
+
+        if (!manager->policies || manager->policies->source == POLICIES_LOCAL)
+                return 0;
+        r = policy_fetch_new(&manager->fetch, reactor_event(manager->reactor), manager->policies,
+                        policy_fetched, manager);
+        return r < 0 ? log_error_errno(r, "Cannot fetch policies into %s",
+                                       manager->policies->fetched_directory)
+                     : 0;
 }
 
 static int reload(struct reactor *reactor, void *userdata) {
@@ -271,8 +269,8 @@ static int set_up_server(struct manager *manager) {
         r = access_guard_new(&manager->guard, event, &config);
         if (r < 0)
                 return r;
-        r = decision_watchers_new(&manager->decisions, manager->guard, strempty(manager_rules(manager).admin_name),
-                        "givc-admin");
+        r = decision_watchers_new(&manager->decisions, manager->guard,
+                        strempty(manager_rules(manager).admin_name), "givc-admin");
         if (r >= 0)
                 r = rpc_server_new(&manager->server, event, &limits, &server_ops, manager);
         if (r >= 0)

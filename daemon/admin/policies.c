@@ -8,10 +8,13 @@
 #include <jansson.h>
 #include <sys/stat.h>
 
-/* Seconds from one look at a URL to the next: usually, and what neither side suffers from. */
+/* Seconds from one look to the next: usually, as deployed, and what neither side suffers from. */
 #define POLL_SECONDS     60
+#define GIT_POLL_SECONDS 300
 #define POLL_SECONDS_MIN 5
 #define POLL_SECONDS_MAX 604800
+
+#define INTERVAL_ALLOWED "\"poll_interval_secs\" must be 0, or from 5 to 604800"
 
 /* ---- the configuration ---- */
 
@@ -52,21 +55,52 @@ static bool is_url(const char *s) {
         return rest && *rest && *rest != '/' && strlen(s) <= POLICY_URL_MAX;
 }
 
+/* 0, as deployed: once. */
+static bool read_interval(uint64_t *ret_usec, const json_t *object, json_int_t usual) {
+        const json_t *interval = json_object_get(object, "poll_interval_secs");
+        json_int_t seconds = interval ? json_integer_value(interval) : usual;
+
+        *ret_usec = (uint64_t) seconds * USEC_PER_SEC;
+        return (!interval || json_is_integer(interval)) &&
+                        (seconds == 0 || (seconds >= POLL_SECONDS_MIN && seconds <= POLL_SECONDS_MAX));
+}
+
 static int read_updater(struct policy *policy, const json_t *updater, char **ret_error) {
-        const json_t *interval = json_object_get(updater, "poll_interval_secs");
         const char *url = json_string_value(json_object_get(updater, "url"));
-        json_int_t seconds = interval ? json_integer_value(interval) : POLL_SECONDS;
 
         if (isempty(url))
                 return 0;
         if (!is_url(url))
                 return fail(ret_error, "policy", policy->name, "its URL must be of https or http");
-        if (seconds < POLL_SECONDS_MIN || seconds > POLL_SECONDS_MAX)
-                return fail(ret_error, "policy", policy->name,
-                                "\"poll_interval_secs\" must be from 5 to 604800");
-        policy->poll_usec = (uint64_t) seconds * USEC_PER_SEC;
+        if (!read_interval(&policy->poll_usec, updater, POLL_SECONDS))
+                return fail(ret_error, "policy", policy->name, INTERVAL_ALLOWED);
         policy->url = strdup(url);
         return policy->url ? 0 : -ENOMEM;
+}
+
+/* Nothing that git-check-ref-format(1) forbids and that would be a pattern or an option somewhere. */
+static bool is_ref(const char *s) {
+        for (const char *c = s; *c; c++)
+                if (*c <= ' ' || *c > '~' || strchr("~^:?*[\\", *c))
+                        return false;
+        return *s && *s != '-' && *s != '+' && *s != '/' && !strstr(s, "..") && strlen(s) <= POLICY_REF_MAX;
+}
+
+/* "ref" is what deployed configurations have, and "branch" what the deployed admin reads. */
+static int read_repository(struct policies *policies, const json_t *source, char **ret_error) {
+        const json_t *ref = json_object_get(source, "ref") ?: json_object_get(source, "branch");
+        const char *url = json_string_value(json_object_get(source, "url"));
+        const char *name = ref && !json_is_null(ref) ? json_string_value(ref) : "master";
+
+        if (!is_url(strempty(url)))
+                return fail(ret_error, "repository", strempty(url), "its \"url\" must be of https or http");
+        if (!name || !is_ref(name))
+                return fail(ret_error, "ref", strempty(name), "must be a branch, a tag or a commit");
+        if (!read_interval(&policies->git_poll_usec, source, GIT_POLL_SECONDS))
+                return fail(ret_error, "repository", url, INTERVAL_ALLOWED);
+        policies->git_url = strdup(url);
+        policies->git_ref = strdup(name);
+        return policies->git_url && policies->git_ref ? 0 : -ENOMEM;
 }
 
 static int read_policies(struct policies *policies, json_t *object, char **ret_error) {
@@ -112,7 +146,7 @@ static int read_source(struct policies *policies, const json_t *source, char **r
         for (int i = POLICIES_LOCAL; kind && i <= POLICIES_BY_URL; i++)
                 if (streq(kind, kinds[i])) {
                         policies->source = i;
-                        return 0;
+                        return i == POLICIES_GIT ? read_repository(policies, source, ret_error) : 0;
                 }
         return fail(ret_error, "type of source", strempty(kind),
                         "must be \"none\", \"git-url\" or \"per-policy\"");
@@ -142,13 +176,15 @@ int policies_new(struct policies **ret, const char *config, const char *store, c
         policies = calloc(1, sizeof(*policies));
         if (!policies)
                 return -ENOMEM;
-        policies->directory = text_printf("%s/data/vm-policies", store ?: POLICIES_DEPLOYED);
-        policies->fetched_directory = text_printf("%.*s/policies", (int) strcspn(state, ":"), state);
-        if (!policies->directory || !policies->fetched_directory)
-                return -ENOMEM;
         r = read_config(policies, config, ret_error);
         if (r < 0)
                 return r;
+        policies->directory = text_printf("%s/data/vm-policies", store ?: POLICIES_DEPLOYED);
+        /* Apart, as each keeps a book of what it has fetched. */
+        policies->fetched_directory = text_printf("%.*s/policies%s", (int) strcspn(state, ":"), state,
+                        policies->source == POLICIES_GIT ? "-git" : "");
+        if (!policies->directory || !policies->fetched_directory)
+                return -ENOMEM;
         *ret = TAKE_PTR(policies);
         return 0;
 }
@@ -167,6 +203,8 @@ struct policies *policies_free(struct policies *policies) {
         for (size_t i = 0; i < policies->n_policies; i++)
                 policy_clear(&policies->policies[i]);
         free(policies->policies);
+        free(policies->git_url);
+        free(policies->git_ref);
         free(policies->directory);
         free(policies->fetched_directory);
         free(policies);
@@ -225,7 +263,8 @@ static int open_below(const char *parent, const struct policy *policy) {
 }
 
 int policies_open(const struct policies *policies, const struct policy *policy) {
-        int fd = policy->url ? open_below(policies->fetched_directory, policy) : -ENOENT;
+        bool fetched = policy->url || policies->git_url;
+        int fd = fetched ? open_below(policies->fetched_directory, policy) : -ENOENT;
 
         return fd == -ENOENT ? open_below(policies->directory, policy) : fd;
 }

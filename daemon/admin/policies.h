@@ -16,17 +16,18 @@
 
 /* One of them: what agents take. */
 #define POLICY_BYTES_MAX (16 * 1024 * 1024)
-/* A URL. */
+/* A URL, and a branch, tag or commit. */
 #define POLICY_URL_MAX 2048
-/* How givc-policy-fetch exits; what failed, otherwise. */
+#define POLICY_REF_MAX 255
+/* How the programs that fetch exit; what failed, otherwise. */
 #define POLICY_FETCH_CHANGED 0
 #define POLICY_FETCH_SAME    3
 
 struct policy {
         char *name;
-        char **vms; /* NULL-terminated */
-        char *url;  /* where it is fetched from; NULL: nowhere */
-        uint64_t poll_usec;
+        char **vms;         /* NULL-terminated */
+        char *url;          /* where it is fetched from; NULL: nowhere of its own */
+        uint64_t poll_usec; /* 0: it is fetched at the start, and when asked for */
 };
 
 struct policies {
@@ -34,6 +35,9 @@ struct policies {
         char *fetched_directory; /* likewise, of those that were fetched: they go before */
         struct policy *policies;
         size_t n_policies;
+        char *git_url; /* of the repository of all; NULL: there is none */
+        char *git_ref;
+        uint64_t git_poll_usec; /* as above */
         enum {
                 POLICIES_LOCAL,
                 POLICIES_GIT,

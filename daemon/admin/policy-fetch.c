@@ -23,8 +23,10 @@
 struct source {
         struct list sources;
         struct policy_fetch *owner;
-        const struct policy *policy;
+        const struct policy *policy; /* NULL: all of them */
+        uint64_t poll_usec;
         char *directory;
+        char **argv;            /* NULL-terminated; the texts are others' */
         struct child *child;    /* NULL: none is under way */
         int reason;             /* what it writes on standard error */
         sd_event_source *timer; /* the next attempt or, while one is under way, its end */
@@ -44,6 +46,7 @@ static void source_free(struct source *source) {
         child_free(source->child);
         close_fd(source->reason);
         sd_event_source_disable_unref(source->timer);
+        free(source->argv);
         free(source->directory);
         free(source);
 }
@@ -62,39 +65,67 @@ static uint64_t with_jitter(uint64_t usec) {
         return usec + usec / 10 * (random % 1000) / 1000;
 }
 
+static void arm_poll(struct source *source) {
+        if (source->poll_usec > 0)
+                arm(source, with_jitter(source->poll_usec));
+        else
+                (void) sd_event_source_set_enabled(source->timer, SD_EVENT_OFF);
+}
+
 /* ---- the end of one ---- */
+
+/* As a line's beginning and, with the policy's name, its second part. */
+static const char *subject(const struct source *source) {
+        return source->policy ? "The policy " : "The policies";
+}
+
+static const char *subject_name(const struct source *source) {
+        return source->policy ? source->policy->name : "";
+}
 
 /* The pauses grow, and with them those between the lines in the journal. */
 static void failed(struct source *source, const char *reason) {
         const struct log_fields fields = { .message_id = GIVC_MESSAGE_POLICY_NOT_FETCHED };
 
-        log_event(LOG_WARNING, &fields, "The policy %s could not be fetched: %s. Trying again in %u s.",
-                        source->policy->name, reason, (unsigned) (source->retry_usec / USEC_PER_SEC));
+        log_event(LOG_WARNING, &fields, "%s%s could not be fetched: %s. Trying again in %u s.",
+                        subject(source), subject_name(source), reason,
+                        (unsigned) (source->retry_usec / USEC_PER_SEC));
         arm(source, with_jitter(source->retry_usec));
         source->retry_usec = MIN(source->retry_usec * 2, RETRY_MAX_USEC);
 }
 
-static void ended(struct source *source, int code, int status) {
-        char text[REASON_MAX];
-        _cleanup_(freep) char *shown = NULL;
-        ssize_t n;
-
-        n = pread(source->reason, text, sizeof(text), 0);
-        source->reason = close_fd(source->reason);
-        source->child = child_free(source->child);
-        if (code == CLD_EXITED && (status == POLICY_FETCH_CHANGED || status == POLICY_FETCH_SAME)) {
-                source->retry_usec = RETRY_MIN_USEC;
-                arm(source, with_jitter(source->policy->poll_usec));
-                log_debug("The policy %s was fetched: %s.", source->policy->name,
-                                status == POLICY_FETCH_SAME ? "it is what it was" : "it is another");
-                if (status == POLICY_FETCH_CHANGED)
-                        source->owner->fetched(source->policy, source->owner->userdata);
+/* note: of which version, or NULL. */
+static void succeeded(struct source *source, bool changed, const char *note) {
+        source->retry_usec = RETRY_MIN_USEC;
+        arm_poll(source);
+        if (!changed) {
+                log_debug("%s%s fetched: nothing has changed.", subject(source), subject_name(source));
                 return;
         }
+        log_info("%s%s changed%s%s.", subject(source), subject_name(source), note ? ": " : "",
+                        strempty(note));
+        source->owner->fetched(source->policy, source->owner->userdata);
+}
+
+/* The line that it has written, fit for the journal, or NULL. */
+static char *read_line(int fd) {
+        char text[REASON_MAX];
+        ssize_t n = pread(fd, text, sizeof(text), 0);
+
         while (n > 0 && text[n - 1] == '\n')
                 n--;
-        shown = n > 0 ? text_escape(text, (size_t) n, REASON_MAX) : NULL;
-        failed(source, shown ?: "the program that fetches has died");
+        return n > 0 ? text_escape(text, (size_t) n, REASON_MAX) : NULL;
+}
+
+static void ended(struct source *source, int code, int status) {
+        _cleanup_(freep) char *line = read_line(source->reason);
+
+        source->reason = close_fd(source->reason);
+        source->child = child_free(source->child);
+        if (code == CLD_EXITED && (status == POLICY_FETCH_CHANGED || status == POLICY_FETCH_SAME))
+                succeeded(source, status == POLICY_FETCH_CHANGED, line);
+        else
+                failed(source, line ?: "the program that fetches has died");
 }
 
 /* ---- the beginning of one ---- */
@@ -103,10 +134,9 @@ static void exited(struct child *child, int code, int status, void *userdata);
 
 static int start(struct source *source) {
         char *environment[] = { NULL };
-        char *argv[] = { (char *) POLICY_FETCH_PROGRAM, source->policy->url, source->directory, NULL };
         struct child_spec spec = {
-                .path = POLICY_FETCH_PROGRAM,
-                .argv = argv,
+                .path = source->argv[0],
+                .argv = source->argv,
                 .environment = environment,
                 .stdin_fd = -1,
                 .stdout_fd = -1,
@@ -180,23 +210,72 @@ void policy_fetch_now(struct policy_fetch *fetch_all) {
 
 /* ---- life ---- */
 
-static int add_source(struct policy_fetch *fetch_all, const struct policies *policies,
-                const struct policy *policy) {
+/* directory: the source's from now on; NULL: there was no memory for it. The arguments are yet to come. */
+static int add_source(struct source **ret, struct policy_fetch *fetch_all, char *directory,
+                const char *program, size_t n_arguments) {
         struct source *source;
         int r;
 
         source = calloc(1, sizeof(*source));
-        if (!source)
+        if (!source) {
+                free(directory);
                 return -ENOMEM;
+        }
         *source = (struct source){
-                .owner = fetch_all, .policy = policy, .reason = -1, .retry_usec = RETRY_MIN_USEC
+                .owner = fetch_all, .directory = directory, .reason = -1, .retry_usec = RETRY_MIN_USEC
         };
         list_append(&fetch_all->sources, &source->sources);
-        source->directory = text_printf("%s/%s", policies->fetched_directory, policy->name);
-        if (!source->directory)
+        source->argv = calloc(n_arguments + 2, sizeof(char *));
+        if (!directory || !source->argv)
                 return -ENOMEM;
+        source->argv[0] = (char *) program;
+        *ret = source;
         r = sd_event_add_time(fetch_all->event, &source->timer, CLOCK_MONOTONIC, 0, 0, on_timer, source);
         return r < 0 ? r : 0;
+}
+
+static int add_url(struct policy_fetch *fetch_all, const struct policies *policies,
+                const struct policy *policy) {
+        struct source *source;
+        int r;
+
+        r = add_source(&source, fetch_all, text_printf("%s/%s", policies->fetched_directory, policy->name),
+                        POLICY_FETCH_PROGRAM, 2);
+        if (r < 0)
+                return r;
+        source->policy = policy;
+        source->poll_usec = policy->poll_usec;
+        source->argv[1] = policy->url;
+        source->argv[2] = source->directory;
+        return 0;
+}
+
+static int add_repository(struct policy_fetch *fetch_all, const struct policies *policies) {
+        struct source *source;
+        int r;
+
+        r = add_source(&source, fetch_all, strdup(policies->fetched_directory), POLICY_GIT_PROGRAM,
+                        3 + policies->n_policies);
+        if (r < 0)
+                return r;
+        source->poll_usec = policies->git_poll_usec;
+        source->argv[1] = policies->git_url;
+        source->argv[2] = policies->git_ref;
+        source->argv[3] = source->directory;
+        for (size_t i = 0; i < policies->n_policies; i++)
+                source->argv[4 + i] = policies->policies[i].name;
+        return 0;
+}
+
+static int add_sources(struct policy_fetch *fetch_all, const struct policies *policies) {
+        int r = 0;
+
+        if (policies->git_url && policies->n_policies > 0)
+                return add_repository(fetch_all, policies);
+        for (size_t i = 0; r >= 0 && i < policies->n_policies; i++)
+                if (policies->policies[i].url)
+                        r = add_url(fetch_all, policies, &policies->policies[i]);
+        return r;
 }
 
 int policy_fetch_new(struct policy_fetch **ret, sd_event *event, const struct policies *policies,
@@ -211,13 +290,9 @@ int policy_fetch_new(struct policy_fetch **ret, sd_event *event, const struct po
         list_init(&fetch_all->sources);
         if (mkdir(policies->fetched_directory, 0700) < 0 && errno != EEXIST)
                 return -errno;
-        for (size_t i = 0; i < policies->n_policies; i++) {
-                if (!policies->policies[i].url)
-                        continue;
-                r = add_source(fetch_all, policies, &policies->policies[i]);
-                if (r < 0)
-                        return r;
-        }
+        r = add_sources(fetch_all, policies);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(fetch_all);
         return 0;
 }

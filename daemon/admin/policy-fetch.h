@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Fetches policies by their URL, each at its interval: by a program of its own (givc-policy-fetch), so that
- * neither a slow server nor what it sends can do anything to the admin. What fails is tried again, with
- * growing pauses.
+ * Fetches policies, each by its URL at its interval, or all of them from a repository: by programs of their
+ * own (givc-policy-fetch, givc-policy-git), so that neither a slow server nor what it sends can do anything
+ * to the admin. What fails is tried again, with growing pauses.
  */
 
 #include "policies.h"
@@ -13,7 +13,7 @@
 
 struct policy_fetch;
 
-/* A policy is another. */
+/* A policy is another; NULL: any of them may be. */
 typedef void (*policy_fetched_t)(const struct policy *policy, void *userdata);
 
 /* Begins at once. policies must outlive it. */

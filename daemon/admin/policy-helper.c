@@ -65,25 +65,14 @@ static int permit(int ruleset, const char *path, uint64_t access) {
 /* Libraries that come late, as those of glibc's resolver; its files, and those of TLS. */
 static int permit_reading(int ruleset) {
         static const char *const paths[] = {
-                "/usr",
-                "/lib",
-                "/lib64",
-                "/nix/store",
-                "/etc/ld.so.cache",
-                "/etc/resolv.conf",
-                "/etc/hosts",
-                "/etc/host.conf",
-                "/etc/nsswitch.conf",
-                "/etc/gai.conf",
-                "/etc/services",
-                "/etc/ssl",
+                "/usr", "/lib", "/lib64", "/nix/store", "/etc/ld.so.cache", "/etc/resolv.conf", "/etc/hosts",
+                "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/services", "/etc/ssl",
                 "/etc/ssl/certs/ca-certificates.crt", /* it may lead elsewhere */
-                "/etc/pki",
-                "/etc/ca-certificates",
-                "/etc/gnutls",
-                "/run/systemd/resolve",
-                "/dev/null",
+                "/etc/pki", "/etc/ca-certificates", "/etc/gnutls", "/run/systemd/resolve", "/dev/null",
                 "/dev/urandom",
+#ifdef __SANITIZE_ADDRESS__
+                "/proc", /* it looks for leaks at the end */
+#endif
         };
 
         for (size_t i = 0; i < ELEMENTSOF(paths); i++) {

@@ -10,7 +10,7 @@
 #include "util.h"
 
 /* Of the whole program, and of one file that it writes: what it needs at most, with much room. */
-#define POLICY_HELPER_MEMORY_BYTES (1024 * 1024 * 1024)
+#define POLICY_HELPER_MEMORY_BYTES (512 * 1024 * 1024)
 #define POLICY_HELPER_FILE_BYTES   (64 * 1024 * 1024)
 
 /*

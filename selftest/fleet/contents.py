@@ -182,6 +182,7 @@ TimeoutStopSec=20
 Environment=SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_NSPAWN_API_VFS_WRITABLE=1
 ExecStart=systemd-nspawn --quiet --register=no --keep-unit --capability=all --drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE \\
         --link-journal=no --resolv-conf=off --timezone=off --console=pipe --boot --notify-ready=yes --network-bridge=br0 \\
+        "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self" \\
         -D /var/lib/machines/%i -M %i
 '''),
     ]

@@ -202,12 +202,16 @@ def bridge(address):
 
 # --- the host container
 
+# As any kernel lets it be called, and nspawn 252 does not.
+LANDLOCK = '--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self'
+
+
 def spawn(spec, cgroup, notify):
     host, *guests = spec['machines']
     # The kernel is the machine's: its modules, and its clock, which a first time zone told to it would move (settimeofday(2)).
     command = ['systemd-nspawn', '--quiet', '--register=no', '--keep-unit', '--capability=all',
                '--drop-capability=CAP_SYS_TIME,CAP_SYS_MODULE', '--link-journal=no', '--resolv-conf=off', '--timezone=off',
-               '--console=pipe', '--boot', '--notify-ready=yes', '-D', f'{RUN}/root/{host["name"]}', '-M', spec['id']]
+               LANDLOCK, '--console=pipe', '--boot', '--notify-ready=yes', '-D', f'{RUN}/root/{host["name"]}', '-M', spec['id']]
     command += [f'--bind={RUN}/root/{guest["name"]}:/var/lib/machines/{guest["name"]}' for guest in guests]
     keeper = os.getpid()
 

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Policies that the admin fetches by URL, from a server of ours beside it, and brings to a machine."""
+"""Policies that the admin fetches by URL, over HTTPS from a server of ours beside it, and brings to a machine."""
+import contextlib
 import json
 import shlex
 
 import pytest
 
-from contents import directory, file, unit, wants
-from miniature import Fleet
+from contents import directory, file, link, unit, wants
+from miniature import Authority, Fleet
 
 MACHINE = 'app-vm'
 STORE = '/etc/policies'
+TRUSTED = '/etc/ssl/certs/ca-certificates.crt'
 PLACED = '/etc/demo-policies/fetched.conf'
 SERVED = '/var/lib/policy-server'
-SERVER = f'''import hashlib, http.server, subprocess
+SERVER = f'''import hashlib, http.server, ssl, subprocess
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -32,13 +34,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-server = http.server.ThreadingHTTPServer(('127.0.0.1', 8000), Handler)
+server = http.server.ThreadingHTTPServer(('', 8000), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain('/etc/givc/cert.pem', '/etc/givc/key.pem')
+server.socket = context.wrap_socket(server.socket, server_side=True)
 subprocess.run(['systemd-notify', '--ready'], check=True)
 server.serve_forever()
 '''
 
 
-def with_policies(spec):
+def configure(spec, policies):
     for machine in spec['machines']:
         for entry in machine['files']:
             if entry.get('path') == '/etc/givc/agent.json' and machine['name'] == MACHINE:
@@ -46,23 +51,31 @@ def with_policies(spec):
                 config['capabilities']['policy'] = {'enable': True, 'storePath': STORE, 'policies': {'fetched': PLACED}}
                 entry['content'] = json.dumps(config)
             if entry.get('path') == '/etc/givc/admin.env':
-                updater = {'url': 'http://127.0.0.1:8000/fetched', 'poll_interval_secs': 86400}
-                policies = {'source': {'type': 'per-policy'},
-                            'policies': {'fetched': {'vms': [MACHINE], 'perPolicyUpdater': updater}}}
                 entry['content'] += f"POLICY_ADMIN=true\nPOLICY_STORE={STORE}\nPOLICY_CONFIG='{json.dumps(policies)}'\n"
+
+
+@contextlib.contextmanager
+def fleet_of(destdir, server, arguments, policies):
+    """server: the text of a program in the admin's machine, which has that machine's certificate, and whose authority that
+    machine trusts."""
+    files = {MACHINE: [directory('/etc/demo-policies')],
+             'admin-vm': [file(f'{STORE}/data/vm-policies/fetched/policy.json', 'of the image'),
+                          directory(SERVED), file('/usr/local/lib/policy-server.py', server),
+                          link(TRUSTED, '/etc/givc/ca-cert.pem'),
+                          unit('policy-server.service', '[Service]\nType=notify\nNotifyAccess=all\nExecStart=/usr/bin/python3 -u '
+                                                        f'/usr/local/lib/policy-server.py {arguments}\n'),
+                          wants('multi-user.target', 'policy-server.service', '/etc/systemd/system/policy-server.service')]}
+    with Fleet(destdir, files=files, configure=lambda spec: configure(spec, policies)) as fleet:
+        fleet.wait_registered()
+        fleet.run('admin-vm', ['systemctl', 'start', 'policy-server.service'], check=True)  # waits until it is ready
+        yield fleet
 
 
 @pytest.fixture(scope='module')
 def fleet(destdir):
-    files = {MACHINE: [directory('/etc/demo-policies')],
-             'admin-vm': [file(f'{STORE}/data/vm-policies/fetched/policy.json', 'of the image'),
-                          directory(SERVED), file('/usr/local/lib/policy-server.py', SERVER),
-                          unit('policy-server.service', '[Service]\nType=notify\nNotifyAccess=all\nExecStart=/usr/bin/python3 -u '
-                                                        '/usr/local/lib/policy-server.py\n'),
-                          wants('multi-user.target', 'policy-server.service', '/etc/systemd/system/policy-server.service')]}
-    with Fleet(destdir, files=files, configure=with_policies) as fleet:
-        fleet.wait_registered()
-        fleet.run('admin-vm', ['systemctl', 'start', 'policy-server.service'], check=True)  # waits until it is ready
+    updater = {'url': 'https://admin-vm:8000/fetched', 'poll_interval_secs': 86400}
+    policies = {'source': {'type': 'per-policy'}, 'policies': {'fetched': {'vms': [MACHINE], 'perPolicyUpdater': updater}}}
+    with fleet_of(destdir, SERVER, '', policies) as fleet:
         yield fleet
 
 
@@ -91,12 +104,29 @@ def reload(fleet):
     fleet.run('admin-vm', ['systemctl', 'reload', 'givc-admin.service'], check=True)
 
 
-def test_until_it_can_be_fetched_the_image_s_is_in_force(fleet):
+def refuse_stranger(fleet, had):
+    """While another authority is trusted, what the server has is not taken; afterwards it is fetched."""
+    begin = cursor(fleet)
+    other = Authority().certify({'stranger': '192.168.100.250'})['stranger']['ca-cert.pem']
+    fleet.write_file('admin-vm', TRUSTED, other)
+    reload(fleet)
+    wait_line(fleet, 'certificate ', begin)
+    assert fleet.read_file(MACHINE, PLACED).decode() == had
+    fleet.run('admin-vm', ['ln', '-sfT', '/etc/givc/ca-cert.pem', TRUSTED], check=True)
+    reload(fleet)
+
+
+def miss(fleet, told):
+    """While nothing can be fetched, that is told, and the image's is in force."""
     wait_for(fleet, 'of the image')
     begin = cursor(fleet)
     reload(fleet)
-    wait_line(fleet, 'The policy fetched could not be fetched: http://127.0.0.1:8000/fetched: the server answers 503', begin)
+    wait_line(fleet, told, begin)
     assert fleet.read_file(MACHINE, PLACED) == b'of the image'
+
+
+def test_until_it_can_be_fetched_the_image_s_is_in_force(fleet):
+    miss(fleet, 'The policy fetched could not be fetched: https://admin-vm:8000/fetched: the server answers 503')
 
 
 def test_what_is_fetched_is_brought_to_the_machine(fleet):
@@ -132,10 +162,16 @@ def test_what_is_too_large_is_not_taken(fleet):
     assert fleet.read_file(MACHINE, PLACED) == b'fetched, 3'
 
 
+def test_a_server_for_whom_no_authority_vouches_is_not_heard(fleet):
+    serve(fleet, 'fetched, 4')
+    refuse_stranger(fleet, 'fetched, 3')
+    wait_for(fleet, 'fetched, 4')
+
+
 def test_without_its_server_the_admin_has_what_it_had(fleet):
     fleet.run('admin-vm', ['systemctl', 'stop', 'policy-server.service'], check=True)
     begin = cursor(fleet)
     fleet.run(MACHINE, ['rm', PLACED], check=True)
     fleet.run('admin-vm', ['systemctl', 'restart', 'givc-admin.service'], check=True)
-    wait_for(fleet, 'fetched, 3')
+    wait_for(fleet, 'fetched, 4')
     wait_line(fleet, 'could not be fetched', begin)

@@ -15,6 +15,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         r = policies_new(&policies, text, NULL, "/state", &error);
         must((r < 0) == (error != NULL) && (r < 0) == (policies == NULL),
                         "an error has a text, and nothing else");
+        must(!policies || (policies->source == POLICIES_GIT) == (policies->git_url && policies->git_ref),
+                        "a repository has a URL and a ref");
+        must(!policies || !policies->git_url || (*policies->git_url != '-' && *policies->git_ref != '-'),
+                        "neither is an option");
         for (size_t i = 0; policies && i < policies->n_policies; i++) {
                 must(!strchr(policies->policies[i].name, '/'), "a name is one of a directory");
                 must(!policy_is_for(&policies->policies[i], ""), "nobody has no name");

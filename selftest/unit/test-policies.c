@@ -43,12 +43,34 @@ Test(policies, a_source_is_known_as_one) {
 
         cr_assert(none->n_policies == 0 && none->source == POLICIES_LOCAL);
         cr_assert(git->n_policies == 0 && git->source == POLICIES_GIT);
+        cr_assert_str_eq(git->fetched_directory, "/state/policies-git");
 }
 
 #define BY_URL(updater)                                                                                     \
         "{ \"source\": { \"type\": \"per-policy\" }, \"policies\": { \"x\": { \"vms\": [], "                \
         "\"perPolicyUpdater\": "                                                                            \
         "{ " updater " } } } }"
+
+#define OF_GIT(source) "{ \"source\": { \"type\": \"git-url\", " source " }, \"policies\": {} }"
+
+Test(policies, a_repository_has_a_url_a_ref_and_an_interval) {
+        _cleanup_(policies_freep) struct policies *git = read_good(OF_GIT(
+                        "\"url\": \"https://x/y.git\", \"ref\": \"site/1.0\", \"poll_interval_secs\": 30"));
+        _cleanup_(policies_freep) struct policies *usual =
+                        read_good(OF_GIT("\"url\": \"http://x\", \"ref\": null"));
+        _cleanup_(policies_freep) struct policies *once = read_good(
+                        OF_GIT("\"url\": \"http://x\", \"branch\": \"main\", \"poll_interval_secs\": 0"));
+        _cleanup_(policies_freep) struct policies *none = read_good(BY_URL("\"url\": \"https://x\""));
+
+        cr_assert_str_eq(git->git_url, "https://x/y.git");
+        cr_assert_str_eq(git->git_ref, "site/1.0");
+        cr_assert_eq(git->git_poll_usec, 30 * USEC_PER_SEC);
+        cr_assert_str_eq(usual->git_ref, "master");
+        cr_assert_eq(usual->git_poll_usec, 300 * USEC_PER_SEC);
+        cr_assert_str_eq(once->git_ref, "main");
+        cr_assert_eq(once->git_poll_usec, 0);
+        cr_assert_null(none->git_url);
+}
 
 Test(policies, one_may_have_a_url) {
         _cleanup_(policies_freep) struct policies *policies =
@@ -84,9 +106,26 @@ Test(policies, nonsense_is_refused) {
                 BY_URL("\"url\": \"https:///x\""),
                 BY_URL("\"url\": \"https://x/ y\""),
                 BY_URL("\"url\": \"-o\""),
-                BY_URL("\"url\": \"https://x\", \"poll_interval_secs\": 0"),
+                BY_URL("\"url\": \"https://x\", \"poll_interval_secs\": 4"),
                 BY_URL("\"url\": \"https://x\", \"poll_interval_secs\": -1"),
                 BY_URL("\"url\": \"https://x\", \"poll_interval_secs\": \"30\""),
+                OF_GIT("\"ref\": \"main\""),
+                OF_GIT("\"url\": \"\""),
+                OF_GIT("\"url\": 1"),
+                OF_GIT("\"url\": \"file:///var/lib/x\""),
+                OF_GIT("\"url\": \"git@x:y.git\""),
+                OF_GIT("\"url\": \"--upload-pack=x\""),
+                OF_GIT("\"url\": \"https://x\", \"ref\": \"\""),
+                OF_GIT("\"url\": \"https://x\", \"ref\": 1"),
+                OF_GIT("\"url\": \"https://x\", \"ref\": \"-x\""),
+                OF_GIT("\"url\": \"https://x\", \"ref\": \"+x:y\""),
+                OF_GIT("\"url\": \"https://x\", \"ref\": \"a b\""),
+                OF_GIT("\"url\": \"https://x\", \"ref\": \"a..b\""),
+                OF_GIT("\"url\": \"https://x\", \"ref\": \"*\""),
+                OF_GIT("\"url\": \"https://x\", \"poll_interval_secs\": 1"),
+                OF_GIT("\"url\": \"https://x\", \"poll_interval_secs\": 604801"),
+                OF_GIT("\"url\": \"https://x\", \"poll_interval_secs\": 9223372036854775807"),
+                OF_GIT("\"url\": \"https://x\", \"poll_interval_secs\": \"30\""),
                 "{ \"source\": { \"type\": \"ftp\" } }",
                 "{ \"source\": { \"type\": 1 } }",
         };

@@ -6,10 +6,18 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
+/* The sanitizer needs more than any bound. */
+#ifdef __SANITIZE_ADDRESS__
+#define MEMORY_ERROR 0
+#else
+#define MEMORY_ERROR ENOMEM
+#endif
 
 static char directory[] = "/tmp/test-policy-helper-XXXXXX";
 
@@ -83,6 +91,13 @@ static int find_size(void) {
         return ftruncate(fd, POLICY_HELPER_FILE_BYTES + 1) < 0 ? errno : 0;
 }
 
+static int find_memory(void) {
+        return mmap(NULL, POLICY_HELPER_MEMORY_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+                                        MAP_FAILED
+                        ? errno
+                        : 0;
+}
+
 static bool has_landlock(void) {
         return syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0;
 }
@@ -102,6 +117,7 @@ Test(policy_helper, its_own_and_the_system_s_are_not, .init = make_directory, .f
 Test(policy_helper, it_has_bounds, .init = make_directory, .fini = remove_directory) {
         cr_expect_eq(in_confinement(find_privileges), 0);
         cr_expect_eq(in_confinement(find_size), EFBIG);
+        cr_expect_eq(in_confinement(find_memory), MEMORY_ERROR);
 }
 
 Test(policy_helper, passwords_are_not_told) {
