@@ -131,6 +131,10 @@ int decision_watchers_new(struct decision_watchers **ret, struct access_guard *g
         return 0;
 }
 
+const char *decision_watchers_vm(const struct decision_watchers *watchers) {
+        return watchers->vm;
+}
+
 void decision_watchers_set_changed(
                 struct decision_watchers *watchers, void (*changed)(void *userdata), void *userdata) {
         watchers->changed = changed;

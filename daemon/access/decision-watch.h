@@ -16,6 +16,7 @@ struct decision_watchers *decision_watchers_free(struct decision_watchers *watch
 /* The same, and each that is asked for from now on; the text is static. */
 void decision_watchers_close(struct decision_watchers *watchers, const char *reason);
 
+const char *decision_watchers_vm(const struct decision_watchers *watchers);
 /* changed() is told when a watcher has left: less may be wanted. */
 void decision_watchers_set_changed(
                 struct decision_watchers *watchers, void (*changed)(void *userdata), void *userdata);

@@ -274,6 +274,10 @@ bool agent_link_is_pushed(const struct agent_link *link) {
         return link->watch;
 }
 
+bool agent_link_is_ready(const struct agent_link *link) {
+        return link->ready;
+}
+
 struct rpc_channel *agent_link_channel(struct agent_link *link) {
         return link->channel;
 }

@@ -44,5 +44,8 @@ void agent_link_unit_added(struct agent_link *link);
 /* Whether the agent pushes what changes: then nothing else that is heard of a unit may be newer. */
 bool agent_link_is_pushed(const struct agent_link *link);
 
+/* Whether the connection stands. */
+bool agent_link_is_ready(const struct agent_link *link);
+
 /* For calls to the agent. */
 struct rpc_channel *agent_link_channel(struct agent_link *link);

@@ -5,7 +5,7 @@
 #include "application.h"
 #include "bus-object.h"
 #include "credential.h"
-#include "decision-watch.h"
+#include "decision-follow.h"
 #include "decisions.h"
 #include "fleet.h"
 #include "forward-stream.h"
@@ -44,6 +44,7 @@ static void agent_ready(struct registry_agent *agent, void *userdata) {
         struct manager *manager = userdata;
 
         deliveries_begin_all(manager->deliveries, agent->vm);
+        decision_follow_ready(manager->follow, agent);
 }
 
 static void link_agent(struct manager *manager, struct registry_agent *agent) {
@@ -71,6 +72,7 @@ static void registry_changed(enum registry_event event, const struct registry_en
                 link_agent(manager, agent);
         } else if (event == REGISTRY_REMOVED) {
                 agent_event(GIVC_MESSAGE_AGENT_REMOVED, agent, "has left the registry");
+                decision_follow_left(manager->follow, agent);
                 agent->link = agent_link_free(agent->link);
         }
 }
@@ -272,6 +274,8 @@ static int set_up_server(struct manager *manager) {
         r = decision_watchers_new(&manager->decisions, manager->guard,
                         strempty(manager_rules(manager).admin_name), "givc-admin");
         if (r >= 0)
+                r = decision_follow_new(&manager->follow, event, manager->registry, manager->decisions);
+        if (r >= 0)
                 r = rpc_server_new(&manager->server, event, &limits, &server_ops, manager);
         if (r >= 0)
                 r = rpc_server_add_service(manager->server, &admin_service, manager);
@@ -461,6 +465,7 @@ struct manager *manager_free(struct manager *manager) {
         policy_fetch_free(manager->fetch);
         manager->deliveries = deliveries_free(manager->deliveries);
         recovery_free(manager->recovery);
+        decision_follow_free(manager->follow);
         if (manager->registry)
                 unlink_agents(manager);
         registry_ignore(&manager->links);

@@ -17,6 +17,7 @@
 #include "watch.h"
 
 struct bus_object;
+struct decision_follow;
 struct decision_watchers;
 struct policy_fetch;
 
@@ -26,6 +27,7 @@ struct manager {
         struct tls_context *tls; /* NULL: in clear */
         struct access_guard *guard;
         struct decision_watchers *decisions; /* decisions.c */
+        struct decision_follow *follow;      /* … of agents */
         struct rpc_server *server;
         struct rpc_health *health;
         struct metrics_socket *metrics;

@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """AccessService.WatchDecisions of givc-admin: what its rules decide, as it happens."""
 
+import contextlib
 import queue
 import threading
+import time
 
 import grpc
 import pytest
 
-from admin_fleet import TIMEOUT, Admin, Empty, pb
+from admin_fleet import APPVM, TIMEOUT, Admin, Agent, Empty, Watcher, pb
 from test_access import ServiceRequest, StartVMRequest, admin, certificates, denial, rules  # noqa: F401 (fixtures)
 
 Wish = pb.msg("access.WatchDecisionsRequest")
+Item = pb.msg("access.WatchDecisionsItem")
+Decision = pb.msg("access.Decision")
 MORE_RULES = """
 permit (principal == Source::"gui-vm", action == Command::"WatchDecisions", resource == Module::"access");
 permit (principal == Source::"app-vm", action == Command::"WatchDecisions", resource == Module::"access")
 unless { context has "Permits" };
+permit (principal == Source::"net-vm", action == Command::"RegisterService", resource == Module::"admin");
 """
 
 
@@ -163,3 +168,170 @@ def test_stopping_ends_it(certificates, tmp_path, rules):  # noqa: F811
         watch.source()
         assert admin.stop() == 0
         assert watch.end() == grpc.StatusCode.UNAVAILABLE
+
+
+class Teller:
+    """AccessService of an agent, which tells what a test puts into its queues."""
+
+    def __init__(self, refusal=None):
+        self.denials, self.permits = queue.Queue(), queue.Queue()
+        self.asked = queue.Queue()  # "denials", "permits", and "end" when one has ended
+        self._refusal = refusal
+
+    def WatchDecisions(self, request, context):
+        self.asked.put("permits" if request.Permits else "denials")
+        context.add_callback(lambda: self.asked.put("end"))
+        if self._refusal:
+            context.abort(*self._refusal)
+        items = self.permits if request.Permits else self.denials
+        context.add_callback(lambda: items.put(None))
+        yield Item(Source=pb.msg("access.DecisionSource")(VmName="elsewhere", Followed=True))
+        yield from iter(items.get, None)
+
+    def deny(self, **fields):
+        decision = Decision(VmName="elsewhere", Daemon="forged", Peer="net-vm", Method="systemd.UnitControlService/StartUnit", **fields)
+        self.denials.put(Item(Decision=decision))
+        self.permits.put(Item(Decision=decision))  # an agent tells both
+
+    def permit(self):
+        self.permits.put(Item(Decision=Decision(Allowed=True, Peer="net-vm", Method="systemd.UnitControlService/StopUnit")))
+
+    def expect(self, what):
+        assert self.asked.get(timeout=TIMEOUT) == what
+
+
+@contextlib.contextmanager
+def registered(admin, certificates, vm, **services):  # noqa: F811
+    """An agent that is online; its AccessService is given, or it has none."""
+    watcher = Watcher(admin)
+    with Agent(certificates, vm, services={f"access.{name}": service for name, service in services.items()}) as agent:
+        agent.register(admin, APPVM)
+        watcher.expect_entry(agent.name, Online=True)
+        yield agent
+    watcher.close()
+
+
+def test_the_admin_tells_of_the_whole_fleet(admin, certificates):  # noqa: F811
+    teller = Teller()
+    with registered(admin, certificates, "app-vm", AccessService=teller) as agent:
+        watch = Decisions(admin)
+        assert (watch.source(), watch.source()) == (ADMIN, ("app-vm", "givc-agent", True, ""))
+        teller.expect("denials")
+        teller.deny(Reason="no rule permits it", Rule=pb.msg("access.Policy")(Id="policy1"))
+        told = watch.decision()
+        assert (told.VmName, told.Daemon, told.Peer, told.Reason) == ("app-vm", "givc-agent", "net-vm", "no rule permits it")
+        assert told.Rule.Id == "policy1"
+        denial(admin.stub().Poweroff)
+        assert watch.decision().VmName == "admin-vm"
+        assert teller.asked.empty()  # nobody has asked for permits
+
+        second = Decisions(admin, Permits=True)
+        assert {second.source()[0], second.source()[0]} == {"admin-vm", "app-vm"}
+        teller.expect("permits")
+        teller.permit()
+        permitted = second.decision()
+        while permitted.VmName != "app-vm":
+            permitted = second.decision()
+        assert permitted.Allowed and permitted.Method.endswith("/StopUnit")
+        teller.deny()
+        assert not watch.decision().Allowed  # and no permit before it
+        assert not second.decision().Allowed  # once, though the agent told it twice
+        second.close()
+        teller.expect("end")  # of the permits alone
+        teller.deny()
+        assert watch.decision().VmName == "app-vm"
+
+        agent.vanish()
+        teller.expect("end")
+        vm, _, followed, reason = watch.source()
+        assert (vm, followed) == ("app-vm", False) and reason
+        agent.serve()
+        assert watch.source() == ("app-vm", "givc-agent", True, "")
+        teller.expect("denials")
+        watch.close()
+        teller.expect("end")  # as nobody watches
+
+
+def test_one_vm_alone_can_be_watched(admin, certificates):  # noqa: F811
+    teller, other = Teller(), Teller()
+    with registered(admin, certificates, "app-vm", AccessService=teller):
+        with registered(admin, certificates, "net-vm", AccessService=other):
+            watch = Decisions(admin, VmName="app-vm")
+            assert watch.source() == ("app-vm", "givc-agent", True, "")
+            denial(admin.stub().Poweroff)
+            teller.deny()
+            assert watch.decision().VmName == "app-vm"
+            assert other.asked.empty()
+            of_admin = Decisions(admin, VmName="admin-vm")
+            assert of_admin.source() == ADMIN
+    assert Decisions(admin, VmName="no-vm").end() == grpc.StatusCode.NOT_FOUND
+    assert Decisions(admin, VmName="no vm").end() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    "refusal, said",
+    [
+        (None, "it is older than this, and does not tell"),
+        ((grpc.StatusCode.FAILED_PRECONDITION, "access control is off"), "access control is off"),
+        ((grpc.StatusCode.PERMISSION_DENIED, "no rule permits it"), "no rule permits it"),
+    ],
+)
+def test_an_agent_that_does_not_tell_is_told_of_and_skipped(admin, certificates, refusal, said):  # noqa: F811
+    services = {"AccessService": Teller(refusal)} if refusal else {}
+    with registered(admin, certificates, "app-vm", **services):
+        watch = Decisions(admin)
+        assert (watch.source(), watch.source()) == (ADMIN, ("app-vm", "givc-agent", False, said))
+        denial(admin.stub().Poweroff)
+        assert watch.decision().VmName == "admin-vm"
+        later = Decisions(admin)
+        assert (later.source(), later.source()) == (ADMIN, ("app-vm", "givc-agent", False, said))
+
+
+def test_an_agent_that_is_away_is_followed_when_it_comes(admin, certificates):  # noqa: F811
+    watch = Decisions(admin)
+    assert watch.source() == ADMIN
+    teller = Teller()
+    with registered(admin, certificates, "app-vm", AccessService=teller) as agent:
+        assert watch.source() == ("app-vm", "givc-agent", True, "")
+        agent.vanish()
+        assert watch.source()[:3] == ("app-vm", "givc-agent", False)
+        later = Decisions(admin)
+        assert (later.source(), later.source()[:3]) == (ADMIN, ("app-vm", "givc-agent", False))
+
+
+def test_an_agent_that_tells_nonsense_is_not_followed(admin, certificates):  # noqa: F811
+    teller = Teller()
+    with registered(admin, certificates, "app-vm", AccessService=teller):
+        watch = Decisions(admin)
+        assert (watch.source(), watch.source()) == (ADMIN, ("app-vm", "givc-agent", True, ""))
+        teller.deny(Reason="x" * 20000)
+        vm, _, followed, reason = watch.source()
+        assert (vm, followed) == ("app-vm", False) and "larger" in reason
+        denial(admin.stub().Poweroff)
+        assert watch.decision().VmName == "admin-vm"
+
+
+def test_an_agent_that_floods_is_slowed_down(admin, certificates):  # noqa: F811
+    teller = Teller()
+    for i in range(1000):
+        teller.deny(Untold=i)
+    with registered(admin, certificates, "app-vm", AccessService=teller):
+        watch = Decisions(admin)
+        assert (watch.source(), watch.source()) == (ADMIN, ("app-vm", "givc-agent", True, ""))
+        assert [watch.decision().Untold for _ in range(49)] == list(range(49))
+        begin = time.monotonic()
+        denial(admin.stub().Poweroff)
+        while watch.decision().VmName != "admin-vm":
+            pass
+        assert time.monotonic() - begin < 2
+        assert [watch.decision().Untold for _ in range(60)]
+        assert time.monotonic() - begin > 0.5
+
+
+def test_a_fleet_is_watched_without_rules_of_the_admin(certificates, tmp_path):  # noqa: F811
+    with Admin(certificates, tmp_path) as admin:  # noqa: F811
+        with registered(admin, certificates, "app-vm", AccessService=Teller()):
+            watch = Decisions(admin)
+            off = "access control is off: whoever can connect may make every call"
+            assert watch.source() == ("admin-vm", "givc-admin", False, off)
+            assert watch.source() == ("app-vm", "givc-agent", True, "")
