@@ -14,7 +14,7 @@ static const char verbs_help[] =
                 "  reboot, poweroff, suspend, wakeup, sysinfo, update query|list|cachix PIN\n"
                 "  set-locale LOCALE..., set-timezone ZONE         Of the whole fleet\n"
                 "  notify-user VM..., ctap OPERATION[+ARGUMENT]\n"
-                "  auth why|test|lint, test ensure SERVICE  Access rules; is it registered\n"
+                "  auth why|log|test|lint, test ensure SERVICE     Access rules; is it registered\n"
                 "  wifi list|status|connect SSID|disconnect|on|off Ask an agent itself\n"
                 "  unit VERB UNIT                  The same: status, monitor, ...\n";
 

@@ -75,6 +75,7 @@ static const struct option table[] = {
         { "entities", 0, OPTION_TEXT, TO(entities), VERB_OPTION_RULES },
         { "requests", 0, OPTION_TEXT, TO(requests), VERB_OPTION_REQUESTS },
         { "context", 0, OPTION_TEXT, TO(context), VERB_OPTION_REQUESTS },
+        { "permits", 0, OPTION_FLAG, TO(permits), VERB_OPTION_PERMITS },
 };
 
 static int error_invalid(char **ret_error, const char *format, ...) _printf_(2, 3);

@@ -25,7 +25,7 @@ struct options {
         const char *by_type, *by_name;
         const char *state; /* of what is listed, or waited for */
         const char *sort;
-        bool initial, no_block, wait, monitor, follow;
+        bool initial, no_block, wait, monitor, follow, permits;
         uint64_t limit, lines, retry;
         const char *interval, *type;
         const char *signal, *whom;

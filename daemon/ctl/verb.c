@@ -154,6 +154,12 @@ const struct verb verbs[] = {
                         "Have the security key do something: payload on standard input", NULL, verb_ctap },
         { "auth why", "[PRINCIPAL ACTION RESOURCE]", 0, 3, VERB_OPTION_VM | VERB_OPTION_RULES | VERB_OPTION_REQUESTS,
                         false, "Show what rules decide, and why; nothing is done", AUTH_WHY_HELP, verb_auth_why },
+        { "auth log", "", 0, 0, VERB_OPTION_VM | VERB_OPTION_PERMITS | VERB_OPTION_LIMIT, false,
+                        "Show the calls that access rules of the fleet deny, as they happen",
+                        "  --vm=VM          Of this VM's agent alone\n"
+                        "  --permits        And those that they permit\n"
+                        "  --limit=N        End after so many\n",
+                        verb_auth_log },
         { "auth lint", "", 0, 0, VERB_OPTION_RULES, false,
                         "Find rules that never apply or add nothing, and methods and fields that there are not",
                         AUTH_LINT_HELP, verb_auth_lint },

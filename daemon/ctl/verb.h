@@ -29,6 +29,7 @@ enum verb_option {
         VERB_OPTION_WIFI = 1 << 16, /* --password-file, --settings */
         VERB_OPTION_INTERVAL = 1 << 17,
         VERB_OPTION_ENSURE = 1 << 18, /* --retry, --type */
+        VERB_OPTION_PERMITS = 1 << 19,
 };
 
 struct verb {
@@ -75,6 +76,7 @@ int verb_update_cachix(struct session *session, const struct options *options);
 int verb_is_online(struct session *session, const struct options *options);
 int verb_get_stats(struct session *session, const struct options *options);
 int verb_logs(struct session *session, const struct options *options);
+int verb_auth_log(struct session *session, const struct options *options);
 int verb_auth_lint(struct session *session, const struct options *options);
 int verb_auth_test(struct session *session, const struct options *options);
 int verb_auth_why(struct session *session, const struct options *options);

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Access rules in a fleet, under the installed units: in the admin VM, and on an agent whose neighbour is hostile."""
+import contextlib
 import json
+import subprocess
 
 import grpc
 import pytest
 from grpc import StatusCode
 
 from contents import file
-from miniature import Fleet
+from miniature import Fleet, wait_line
 from wire import Wire
 
 RULES = '/etc/givc/rules.cedar'
@@ -81,6 +83,47 @@ def test_the_agent_judges_by_the_request(wire):
                     'when context.UnitName == "demo-clock.service"')
     neighbour = wire.stub('net-vm', 9000, 'systemd.UnitControlService', source='app-vm')
     assert 'no rule permits it' in refusal(neighbour.GetUnitStatus, request(UnitName='demo-clock.service'))
+
+
+@contextlib.contextmanager
+def follow_denials(fleet, *arguments):
+    """What givcctl auth log on the host prints, as objects, once the admin and net-vm are followed."""
+    log = fleet.popen('ghaf-host', ['givcctl', 'auth', 'log', '--json', *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        followed = set()
+        while not {('admin-vm', 'givc-admin'), ('net-vm', 'givc-agent')} <= followed:
+            source = json.loads(wait_line(log, r'"followed":true'))
+            followed.add((source['vm'], source['daemon']))
+        yield lambda pattern: json.loads(wait_line(log, pattern))
+    finally:
+        log.kill()
+        log.wait()
+
+
+def test_denials_of_the_whole_fleet_are_followed_on_the_host(fleet, wire):
+    with follow_denials(fleet) as expect:
+        admin = wire.stub('admin-vm', 9001, 'admin.AdminService', source='app-vm')
+        refusal(admin.StartVM, wire.pb.msg('admin.StartVMRequest')(VmName='app-vm'))
+        said = expect(r'AdminService/StartVM"')
+        assert (said['vm'], said['daemon'], said['decision'], said['peer']) == ('admin-vm', 'givc-admin', 'deny', 'app-vm')
+        assert said['rule'] is None and said['reason'].startswith('no rule permits it')
+
+        neighbour = wire.stub('net-vm', 9000, 'systemd.UnitManageService', source='app-vm')
+        refusal(neighbour.ListUnits, wire.pb.msg('systemd.ListUnitsRequest')())
+        said = expect(r'UnitManageService/ListUnits"')
+        assert (said['vm'], said['daemon'], said['decision'], said['peer']) == ('net-vm', 'givc-agent', 'deny', 'app-vm')
+
+
+def test_a_decision_is_explained_by_who_would_make_it(fleet):
+    question = ['auth', 'why', 'app-vm', 'StartVM', 'admin']
+    said = fleet.givcctl(*question, check=True).stdout
+    assert said.startswith('Source::"app-vm" may not Command::"StartVM" on Module::"admin"\n  no policy permits it\n')
+    said = json.loads(fleet.givcctl('auth', 'why', '--json', 'app-vm', 'QueryList', 'admin', check=True).stdout)
+    assert said == {'decision': 'allow', 'reason': ['policy2'], 'errors': []}
+    said = fleet.givcctl('auth', 'why', '--vm=net-vm', 'admin-vm', 'StartUnit', 'systemd', check=True).stdout
+    assert 'permitted by policy0 (admin) at /etc/givc/rules.cedar:2\n' in said
+    said = fleet.givcctl('auth', 'why', '--vm=app-vm', 'admin-vm', 'StartUnit', 'systemd')
+    assert said.returncode == 1 and 'access control is off' in said.stderr
 
 
 def test_a_change_of_the_rules_is_in_force_at_once_and_a_broken_one_is_not(fleet, wire):

@@ -2,7 +2,12 @@
 """AccessService.WatchDecisions of givc-admin: what its rules decide, as it happens."""
 
 import contextlib
+import json
+import os
 import queue
+import re
+import signal
+import subprocess
 import threading
 import time
 
@@ -335,3 +340,95 @@ def test_a_fleet_is_watched_without_rules_of_the_admin(certificates, tmp_path): 
             off = "access control is off: whoever can connect may make every call"
             assert watch.source() == ("admin-vm", "givc-admin", False, off)
             assert watch.source() == ("app-vm", "givc-agent", True, "")
+
+
+class Log:
+    """givcctl auth log, as gui-vm."""
+
+    def __init__(self, admin, certificates, *arguments):  # noqa: F811
+        member = certificates / "gui-vm"
+        options = ["--addr=127.0.0.1", f"--port={admin.port}"]
+        options += [f"--cacert={member}/ca-cert.pem", f"--cert={member}/cert.pem", f"--key={member}/key.pem"]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("GIVC_")}
+        command = [os.environ["GIVCCTL"], *options, "auth", "log", *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
+        self._process = subprocess.Popen(command, text=True, env={**environment, "TZ": "UTC"}, **pipes)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.kill()
+        self._process.communicate()
+
+    def line(self):
+        return self._process.stdout.readline()
+
+    def object(self):
+        return json.loads(self.line())
+
+    def error(self):
+        return self._process.stderr.readline()
+
+    def interrupt(self):
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(TIMEOUT)
+
+    def end(self):
+        return self._process.wait(TIMEOUT)
+
+
+def test_givcctl_shows_them_a_line_each(admin, certificates):  # noqa: F811
+    teller = Teller()
+    with registered(admin, certificates, "app-vm", AccessService=teller):
+        with Log(admin, certificates) as log:
+            assert log.error() == "admin-vm givc-admin is followed\n"
+            assert log.error() == "app-vm givc-agent is followed\n"
+            denial(admin.stub().Poweroff)
+            assert re.fullmatch(
+                r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d admin-vm givc-admin: denied admin.AdminService/Poweroff for gui-vm: "
+                r"policy3 \(never\) at rules.cedar:7 forbids it\n",
+                log.line(),
+            )
+            teller.deny(Reason="\033[1mbad", Untold=3)
+            said = log.line()
+            assert said.endswith("for net-vm: \\x1b[1mbad (3 before it were too many to be told)\n")
+            assert log.interrupt() == 130
+        with Log(admin, certificates, "--permits", "--limit=1", "--vm=app-vm") as log:
+            assert log.error() == "app-vm givc-agent is followed\n"
+            teller.permit()
+            assert "permitted systemd.UnitControlService/StopUnit for net-vm" in log.line()
+            assert log.end() == 0
+
+
+def test_givcctl_outlasts_the_admin(admin, certificates):  # noqa: F811
+    with Log(admin, certificates) as log:
+        assert log.error() == "admin-vm givc-admin is followed\n"
+        admin.kill()
+        assert "trying again" in log.error()
+        admin.start()
+        assert "answers again" in log.error()
+        assert log.error() == "admin-vm givc-admin is followed\n"
+        denial(admin.stub().Poweroff)
+        assert "admin.AdminService/Poweroff for gui-vm" in log.line()
+
+
+def test_givcctl_prints_them_as_json(admin, certificates):  # noqa: F811
+    with registered(admin, certificates, "app-vm"):
+        with Log(admin, certificates, "--json") as log:
+            assert log.object() == {"vm": "admin-vm", "daemon": "givc-admin", "followed": True, "reason": ""}
+            source = log.object()
+            assert (source["vm"], source["followed"]) == ("app-vm", False) and "older" in source["reason"]
+            denial(admin.stub().StartVM, StartVMRequest(VmName="app-vm"))
+            denial(admin.stub().Poweroff)
+            first, second = log.object(), log.object()
+            assert first["time"] > 0 and first["rule"] is None and first["reason"].startswith("no rule permits it")
+            assert (first["decision"], first["peer"], first["method"]) == ("deny", "gui-vm", "admin.AdminService/StartVM")
+            assert (second["rule"]["id"], second["rule"]["name"], second["rule"]["line"]) == ("policy3", "never", 7)
+            assert (second["vm"], second["resource"], second["untold"]) == ("admin-vm", "admin", 0)
+
+
+def test_givcctl_says_what_it_may_not_follow(admin, certificates):  # noqa: F811
+    with Log(admin, certificates, "--vm=no-vm") as log:
+        assert "cannot follow what is decided" in log.error()
+        assert log.end() == 3
