@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "dump-local.h"
 
+#include "dump-journal.h"
 #include "options.h"
 #include "output.h"
 #include "session.h"
@@ -203,23 +204,20 @@ static int read_figures(int fd, FILE *to) {
         }
 }
 
-/* To connect to the socket of a daemon that is down would start it. Where systemd cannot be asked, it does
- * not do so either, most probably. */
-static bool is_running(const json_t *units, const char *daemon) {
+/* The state of a daemon's service among the units; NULL: it is not there, or only others name it. */
+static const char *state_of(const json_t *units, const char *daemon) {
         json_t *unit;
         size_t i;
 
-        if (!units)
-                return true;
         json_array_foreach(units, i, unit) {
                 const char *name = json_string_value(json_object_get(unit, "name"));
-                const char *state = json_string_value(json_object_get(unit, "active_state"));
                 const char *suffix = name ? startswith(name, daemon) : NULL;
+                const char *load = json_string_value(json_object_get(unit, "load_state"));
 
-                if (suffix && state && streq(suffix, ".service"))
-                        return streq(state, "active") || streq(state, "reloading");
+                if (suffix && load && streq(suffix, ".service") && streq(load, "loaded"))
+                        return json_string_value(json_object_get(unit, "active_state"));
         }
-        return false;
+        return NULL;
 }
 
 /* A daemon without a socket is not on this machine. */
@@ -246,13 +244,31 @@ static void add_figures(struct bundle *bundle, const char *name, const char *dir
                                                       : strerror(-r));
 }
 
+/*
+ * To connect to the socket of a daemon that is down would start it. Where systemd cannot be asked, it does
+ * not do so either, most probably.
+ */
+static void add_daemon(struct bundle *bundle, const json_t *units, const char *daemon, bool user,
+                const char *directory) {
+        const char *state = state_of(units, daemon), *whose = user ? "user-" : "";
+        _cleanup_(freep) char *figures =
+                        text_printf("local/metrics-%s%s.txt", whose, daemon + strlen("givc-"));
+        _cleanup_(freep) char *journal =
+                        text_printf("local/journal-%s%s.txt", whose, daemon + strlen("givc-"));
+        _cleanup_(freep) char *unit = text_printf("%s.service", daemon);
+
+        if (!figures || !journal || !unit)
+                return;
+        if (!units || (state && (streq(state, "active") || streq(state, "reloading"))))
+                add_figures(bundle, figures, directory, daemon);
+        dump_journal_local(bundle, journal, unit, user, state != NULL);
+}
+
 static void add_system(struct bundle *bundle) {
         json_t *units = add_units(bundle, "local/units.json", sd_bus_open_system);
 
-        if (is_running(units, "givc-admin"))
-                add_figures(bundle, "local/metrics-admin.txt", "/run", "givc-admin");
-        if (is_running(units, "givc-agent"))
-                add_figures(bundle, "local/metrics-agent.txt", "/run", "givc-agent");
+        add_daemon(bundle, units, "givc-admin", false, "/run");
+        add_daemon(bundle, units, "givc-agent", false, "/run");
         json_decref(units);
 }
 
@@ -266,8 +282,7 @@ static void add_user(struct bundle *bundle) {
                 return;
         if (path && access(path, F_OK) == 0)
                 units = add_units(bundle, "local/user-units.json", sd_bus_open_user);
-        if (is_running(units, "givc-agent"))
-                add_figures(bundle, "local/metrics-user-agent.txt", runtime, "givc-agent");
+        add_daemon(bundle, units, "givc-agent", true, runtime);
         json_decref(units);
 }
 

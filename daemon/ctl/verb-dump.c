@@ -3,6 +3,7 @@
  * had is named in it, with the reason, and holds up nothing else. */
 #include "admin.pb-c.h"
 #include "bundle.h"
+#include "dump-journal.h"
 #include "dump-local.h"
 #include "failure.h"
 #include "file.h"
@@ -22,17 +23,14 @@
 #define VMS_AT_ONCE 8
 /* A host's name (HOST_NAME_MAX), as which it also fits into the archive. */
 #define NAME_MAX_BYTES 64
-/* Of one unit's journal. */
-#define JOURNAL_LINES 500
-#define JOURNAL_MAX   (1024 * 1024L)
-
-#define ADMIN_UNIT "givc-admin.service"
+#define ADMIN_UNIT     "givc-admin.service"
 
 static const char about[] = "What givcctl dump has collected: see givcctl(1).\n"
                             "\n"
                             "client.json     version, whom givcctl asked, what the certificates say\n"
                             "local/          of the machine where it ran: systemd's units of givc and\n"
-                            "                of VMs, and the daemons' figures (OpenMetrics)\n"
+                            "                of VMs, the daemons' figures (OpenMetrics), and the last\n"
+                            "                lines of their journals\n"
                             "registry.json   what is registered with the admin\n"
                             "sysinfo.json    what the host is\n"
                             "vm/NAME/        of each machine: its load, the units that its agent\n"
@@ -64,8 +62,7 @@ struct call {
         char *name;    /* of the piece */
         /* What a unary answer says; NULL: not what it should. */
         json_t *(*json)(struct call *call, const ProtobufCMessage *response);
-        struct piece piece; /* of a stream, what has come */
-        bool is_cut;        /* there was more of it */
+        struct dump_journal journal; /* of a stream, what has come */
 };
 
 struct dump {
@@ -79,7 +76,7 @@ struct dump {
 
 static void call_free(struct call *call) {
         list_remove(&call->calls);
-        piece_clear(&call->piece);
+        piece_clear(&call->journal.piece);
         free(call->name);
         free(call);
 }
@@ -107,15 +104,6 @@ static void keep_answer(struct call *call, const ProtobufCMessage *response) {
                 bundle_miss(&call->dump->bundle, call->name, "the answer has not what it should");
 }
 
-/* What has come of a stream that was broken off is better than nothing. */
-static void keep_stream(struct call *call, bool is_whole) {
-        if (call->is_cut)
-                bundle_miss(&call->dump->bundle, call->name, "only its first %ld KiB are here",
-                                JOURNAL_MAX >> 10);
-        if (is_whole || ftell(call->piece.file) > 0)
-                bundle_add(&call->dump->bundle, call->name, &call->piece);
-}
-
 static int on_done(struct session *session, const struct rpc_status *status,
                 const ProtobufCMessage *response, void *userdata) {
         struct call *call = userdata;
@@ -127,8 +115,9 @@ static int on_done(struct session *session, const struct rpc_status *status,
 
                 bundle_miss(&dump->bundle, call->name, "%s", text ?: strerror(ENOMEM));
         }
-        if (!call->json)
-                keep_stream(call, status->code == RPC_OK);
+        /* What has come of a stream that was broken off is better than nothing. */
+        if (!call->json && (status->code == RPC_OK || ftell(call->journal.piece.file) > 0))
+                dump_journal_add(&dump->bundle, call->name, &call->journal);
         else if (response)
                 keep_answer(call, response);
         call_free(call);
@@ -158,7 +147,7 @@ static void ask(struct dump *dump, struct vm *vm, const char *name, const struct
         list_init(&call->calls);
         list_append(&dump->calls, &call->calls);
         call->name = vm ? text_printf("vm/%s/%s", vm->name, name) : strdup(name);
-        if (!call->name || piece_open(&call->piece) < 0) {
+        if (!call->name || piece_open(&call->journal.piece) < 0) {
                 bundle_miss(&dump->bundle, name, "%s", strerror(ENOMEM));
                 call_free(call);
                 return;
@@ -195,22 +184,10 @@ static json_t *units_json(struct call *call, const ProtobufCMessage *response) {
         return output_units_json(call->vm->name, list->units, list->n_units);
 }
 
-/* What an agent runs may write into the unit's journal, too: only the daemons are known to tell nothing
- * secret. */
-static bool is_own(const Logs__LogEntry *entry) {
-        return startswith(entry->identifier, "givc-") || streq(entry->identifier, "systemd");
-}
-
 static void on_line(struct session *session _unused_, const ProtobufCMessage *message, void *userdata) {
-        const Logs__LogEntry *entry = (const Logs__LogEntry *) message;
         struct call *call = userdata;
 
-        if (!is_own(entry))
-                return;
-        if (ftell(call->piece.file) < JOURNAL_MAX)
-                output_log(call->piece.file, entry);
-        else
-                call->is_cut = true;
+        dump_journal_take(&call->journal, (const Logs__LogEntry *) message);
 }
 
 static void ask_journal(struct vm *vm, const char *name, const char *unit) {
@@ -220,7 +197,7 @@ static void ask_journal(struct vm *vm, const char *name, const char *unit) {
         message.vmname = vm->name;
         message.request = &request;
         request.unitname = (char *) unit;
-        request.lines = JOURNAL_LINES;
+        request.lines = DUMP_JOURNAL_LINES;
         ask(vm->dump, vm, name,
                         &(struct question){ &admin__fleet_service__descriptor, "ReadLogs", &message.base,
                                         on_line });

@@ -44,6 +44,7 @@ def test_every_machine_is_in_it(givc):
     local = {unit['name']: unit['active_state'] for unit in bundle.json('local/units.json')}
     assert local['givc-agent.service'] == local['microvm@net-vm.service'] == 'active'
     assert bundle.pieces['local/metrics-agent.txt'].endswith('# EOF\n') and 'local/metrics-admin.txt' not in bundle.pieces
+    assert ' givc-agent[' in bundle.pieces['local/journal-agent.txt'] and 'local/journal-admin.txt' not in bundle.pieces
     assert bundle.json('client.json')['admin']['certificate']['dns_names'] == [HOST]
 
 
@@ -89,7 +90,7 @@ def test_a_machine_that_is_down_is_named(givc):
 
 
 def test_where_the_admin_is_down(givc):
-    """On its machine, of which the units and the agent's figures are there. To ask for the admin's would start it."""
+    """On its machine, of which the units, the agent's figures and the journals are there. To ask for the admin's would start it."""
     units = ['givc-admin.socket', 'givc-admin.service']
     givc.run('admin-vm', ['systemctl', 'stop', *units], check=True)
     try:
@@ -101,5 +102,6 @@ def test_where_the_admin_is_down(givc):
     assert 'Connection refused' in bundle.missing['registry.json']
     local = {unit['name']: unit['active_state'] for unit in bundle.json('local/units.json')}
     assert local['givc-agent.service'] == 'active' and local['givc-admin.socket'] == 'inactive'
+    assert ' systemd[1]: Stopped givc-admin.service' in bundle.pieces['local/journal-admin.txt']
     assert 'local/metrics-agent.txt' in bundle.pieces and 'local/metrics-admin.txt' not in bundle.pieces
     givc.wait_registered()
