@@ -92,13 +92,24 @@ static json_t *asked_json(struct bundle *bundle, const struct options *options) 
                         tls ? text_json(files.key) : json_null());
 }
 
+/* In whose local time the journals' lines are. */
+static json_t *zone_json(int64_t seconds) {
+        char text[sizeof("+0000")];
+        time_t time = seconds;
+        struct tm tm;
+
+        return localtime_r(&time, &tm) && strftime(text, sizeof(text), "%z", &tm) > 0 ? json_string(text)
+                                                                                      : json_null();
+}
+
 static void add_client(struct bundle *bundle, const struct options *options) {
         struct utsname system = {};
 
         (void) uname(&system);
         bundle_add_json(bundle, "client.json",
-                        json_pack("{s:s,s:o,s:o,s:o,s:o}", "version", GIVC_VERSION, "time",
-                                        time_json((int64_t) bundle->seconds), "host",
+                        json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "version", GIVC_VERSION, "time",
+                                        time_json((int64_t) bundle->seconds), "utc_offset",
+                                        zone_json((int64_t) bundle->seconds), "host",
                                         text_json(system.nodename), "kernel", text_json(system.release),
                                         "admin", asked_json(bundle, options)));
 }

@@ -187,9 +187,9 @@ const struct verb verbs[] = {
                         "  --limit=N        End after so many\n",
                         verb_top },
         { "dump", "[FILE|-]", 0, 1, 0, false, "Collect what is needed to find a fault, in a tar archive",
-                        "FILE is made, and must not be there yet (default: givc-HOST-TIME.tar); -: standard output.\n"
-                        "What cannot be had is named in it, in errors.txt, and on standard error. Each question\n"
-                        "waits 10s for its answer, or --timeout. No key or password is in it; see givcctl(1).\n",
+                        "FILE must not be there yet (default: givc-HOST-TIME.tar); -: standard output.\n"
+                        "What cannot be had is named in it, in errors.txt, and on standard error. Each\n"
+                        "question waits 10s for its answer, or --timeout. No key or password is in it.\n",
                         verb_dump, 10 * USEC_PER_SEC },
         { "test ensure", "SERVICE", 1, 1, VERB_OPTION_ENSURE | VERB_OPTION_VM, false,
                         "Succeed if it is registered, or comes to be in time",

@@ -93,8 +93,9 @@ def test_all_of_a_fleet(ctl, fake, fleet, place):
 
 
 def test_who_asked(ctl, fake, certs, place):
-    bundle, _, _ = dump(ctl, place)
+    bundle, _, _ = dump(ctl, place, env={"TZ": "EAT-3"})
     client = bundle.json("client.json")
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", client["time"]) and client["utc_offset"] == "+0300"
     assert re.fullmatch(r"\d+\.\d+\.\d+", client["version"]) and client["host"] == os.uname().nodename
     admin = client["admin"]
     assert (admin["addr"], admin["name"], admin["tls"]) == ("127.0.0.1", "admin-vm", True)
