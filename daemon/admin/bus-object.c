@@ -65,38 +65,19 @@ static int find_entry(sd_bus *connection, const char *path, const char *interfac
         return *ret_found ? 1 : 0;
 }
 
-struct paths {
-        char **list;
-        size_t n;
-        int error;
-};
-
 static void add_path(const struct registry_entry *entry, void *userdata) {
-        struct paths *paths = userdata;
-
-        if (paths->error < 0)
-                return;
-        paths->error = daemon_object_path(ENTRY_KIND, entry->name, &paths->list[paths->n]);
-        if (paths->error >= 0)
-                paths->n++;
+        daemon_object_paths_add(userdata, entry->name);
 }
 
 static int enumerate_entries(
                 sd_bus *connection, const char *prefix, void *userdata, char ***ret, sd_bus_error *error) {
         const struct registry *registry = ((struct bus_object *) userdata)->manager->registry;
-        struct paths paths = { .list = calloc(registry_count(registry) + 1, sizeof(char *)) };
+        struct daemon_object_paths paths;
 
-        if (!paths.list)
+        if (daemon_object_paths_begin(&paths, ENTRY_KIND, registry_count(registry)) < 0)
                 return -ENOMEM;
         registry_foreach(registry, add_path, &paths);
-        if (paths.error < 0) {
-                for (size_t i = 0; i < paths.n; i++)
-                        free(paths.list[i]);
-                free(paths.list);
-                return paths.error;
-        }
-        *ret = paths.list;
-        return 0;
+        return daemon_object_paths_end(&paths, ret);
 }
 
 static int get_text(sd_bus *connection, const char *path, const char *interface, const char *property,

@@ -38,8 +38,8 @@ static int get_admin_online(sd_bus *connection, const char *path, const char *in
                 const char *property, sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         const struct manager *manager = userdata;
 
-        return sd_bus_message_append(
-                        reply, "b", manager->registration && registration_is_connected(manager->registration));
+        return sd_bus_message_append(reply, "b",
+                        manager->registration && registration_is_connected(manager->registration));
 }
 
 static int get_admin_since(sd_bus *connection, const char *path, const char *interface, const char *property,
@@ -96,45 +96,21 @@ static int find_unit(sd_bus *connection, const char *path, const char *interface
         return 1;
 }
 
-static int add_path(char **list, size_t *n, const char *name) {
-        int r;
-
-        r = daemon_object_path(UNIT_KIND, name, &list[*n]);
-        if (r >= 0)
-                (*n)++;
-        return r;
-}
-
-static int fill_paths(struct manager *manager, char **list, size_t *n) {
-        struct application_instance *instance;
-        int r = 0;
-
-        for (size_t i = 0; i < manager->whitelist.n_units && r >= 0; i++)
-                r = add_path(list, n, manager->whitelist.units[i].name);
-        LIST_FOREACH(instance, &manager->instances, instances)
-                if (r >= 0 && unit_of_name(manager, instance->unit.name) == &instance->unit)
-                        r = add_path(list, n, instance->unit.name);
-        return r;
-}
-
 static int enumerate_units(
                 sd_bus *connection, const char *prefix, void *userdata, char ***ret, sd_bus_error *error) {
         struct manager *manager = ((struct bus_object *) userdata)->manager;
-        char **list = calloc(manager->whitelist.n_units + APPLICATION_INSTANCES_MAX + 1, sizeof(char *));
-        size_t n = 0;
-        int r;
+        const struct whitelist *whitelist = &manager->whitelist;
+        struct application_instance *instance;
+        struct daemon_object_paths paths;
 
-        if (!list)
+        if (daemon_object_paths_begin(&paths, UNIT_KIND, whitelist->n_units + APPLICATION_INSTANCES_MAX) < 0)
                 return -ENOMEM;
-        r = fill_paths(manager, list, &n);
-        if (r < 0) {
-                for (size_t i = 0; i < n; i++)
-                        free(list[i]);
-                free(list);
-                return r;
-        }
-        *ret = list;
-        return 0;
+        for (size_t i = 0; i < whitelist->n_units; i++)
+                daemon_object_paths_add(&paths, whitelist->units[i].name);
+        LIST_FOREACH(instance, &manager->instances, instances)
+                if (unit_of_name(manager, instance->unit.name) == &instance->unit)
+                        daemon_object_paths_add(&paths, instance->unit.name);
+        return daemon_object_paths_end(&paths, ret);
 }
 
 /* A unit that find_unit() has found, and its state. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "metrics.h"
 
-#include "log.h"
 #include "registration.h"
 
 static size_t count_list(const struct list *list) {
@@ -15,8 +14,6 @@ static size_t count_list(const struct list *list) {
 static void write_metrics(struct openmetrics *metrics, void *userdata) {
         struct manager *manager = userdata;
 
-        openmetrics_family(metrics, OPENMETRICS_INFO, "build", NULL, "What runs here.");
-        openmetrics_uint(metrics, "_info", 1, "program", "givc-agent", "version", GIVC_VERSION, NULL);
         rpc_server_write_metrics(manager->server, metrics);
         access_guard_write_metrics(manager->guard, metrics);
         openmetrics_gauge(metrics, "units", NULL, "Units that peers may see and move.",
@@ -34,11 +31,6 @@ static void write_metrics(struct openmetrics *metrics, void *userdata) {
 }
 
 int agent_metrics_begin(struct manager *manager) {
-        int r;
-
-        r = metrics_socket_new(
-                        &manager->metrics, reactor_event(manager->reactor), "givc", write_metrics, manager);
-        if (r >= 0)
-                r = metrics_socket_take_listeners(manager->metrics, manager->reactor);
-        return r < 0 ? log_error_errno(r, "Cannot offer metrics") : 0;
+        return metrics_socket_begin(&manager->metrics, manager->reactor, "givc-agent", GIVC_VERSION,
+                        write_metrics, manager);
 }

@@ -270,6 +270,30 @@ int daemon_object_path(const char *kind, const char *name, char **ret_path) {
         return prefix ? sd_bus_path_encode(prefix, name, ret_path) : -ENOMEM;
 }
 
+int daemon_object_paths_begin(struct daemon_object_paths *paths, const char *kind, size_t n_max) {
+        *paths = (struct daemon_object_paths){ .kind = kind, .list = calloc(n_max + 1, sizeof(char *)) };
+        return paths->list ? 0 : -ENOMEM;
+}
+
+void daemon_object_paths_add(struct daemon_object_paths *paths, const char *name) {
+        if (paths->error < 0)
+                return;
+        paths->error = daemon_object_path(paths->kind, name, &paths->list[paths->n]);
+        if (paths->error >= 0)
+                paths->n++;
+}
+
+int daemon_object_paths_end(struct daemon_object_paths *paths, char ***ret) {
+        if (paths->error < 0) {
+                for (size_t i = 0; i < paths->n; i++)
+                        free(paths->list[i]);
+                free(paths->list);
+                return paths->error;
+        }
+        *ret = paths->list;
+        return 0;
+}
+
 int daemon_object_find(const char *kind, const char *path, char **ret_name) {
         _cleanup_(freep) char *prefix = text_printf("%s/%s", DAEMON_OBJECT_PATH, kind);
         int r;

@@ -41,6 +41,18 @@ sd_bus *daemon_object_connection(const struct daemon_object *object);
 /* Objects below ours, by a name of any characters: <DAEMON_OBJECT_PATH>/<kind>/<name, encoded>. */
 int daemon_object_find(const char *kind, const char *path, char **ret_name);
 int daemon_object_path(const char *kind, const char *name, char **ret_path);
+/* The paths of what is there, for an sd_bus_node_enumerator_t. n_max: at most so many are added. */
+struct daemon_object_paths {
+        const char *kind;
+        char **list;
+        size_t n;
+        int error;
+};
+
+int daemon_object_paths_begin(struct daemon_object_paths *paths, const char *kind, size_t n_max);
+void daemon_object_paths_add(struct daemon_object_paths *paths, const char *name);
+/* NULL-terminated, for sd-bus to free; or the first error, and nothing is left. */
+int daemon_object_paths_end(struct daemon_object_paths *paths, char ***ret);
 /* What signals about one say; nothing where there is no connection. names: NULL-terminated. */
 void daemon_object_added(const struct daemon_object *object, const char *kind, const char *name);
 void daemon_object_removed(const struct daemon_object *object, const char *kind, const char *name);

@@ -43,21 +43,8 @@ size_t cedar_entities_count(const struct cedar_entities *entities) {
         return entities ? entities->n : 0;
 }
 
-static bool is_among(const struct cedar_uid *const *uids, size_t n, const struct cedar_uid *uid) {
-        size_t low = 0, high = n;
-
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
-                int r = cedar_uid_compare(uids[middle], uid);
-
-                if (r == 0)
-                        return true;
-                if (r < 0)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        return false;
+static int compare_uids(const void *a, const void *b) {
+        return cedar_uid_compare(*(const struct cedar_uid *const *) a, *(const struct cedar_uid *const *) b);
 }
 
 bool cedar_entities_is_in(const struct cedar_entities *entities, const struct cedar_uid *uid,
@@ -67,16 +54,12 @@ bool cedar_entities_is_in(const struct cedar_entities *entities, const struct ce
         if (cedar_uid_equal(uid, ancestor))
                 return true;
         entity = cedar_entities_find(entities, uid);
-        return entity &&
-                        is_among((const struct cedar_uid *const *) entity->ancestors, entity->n_ancestors,
-                                        ancestor);
+        return entity && entity->n_ancestors > 0 &&
+                        bsearch(&ancestor, entity->ancestors, entity->n_ancestors,
+                                        sizeof(*entity->ancestors), compare_uids);
 }
 
 /* ---- what they are in ---- */
-
-static int compare_uids(const void *a, const void *b) {
-        return cedar_uid_compare(*(const struct cedar_uid *const *) a, *(const struct cedar_uid *const *) b);
-}
 
 /* Each once, in order: how many remain. */
 static size_t sort_uids(const struct cedar_uid **uids, size_t n) {

@@ -2,6 +2,7 @@
 #include "metrics-socket.h"
 
 #include "list.h"
+#include "log.h"
 #include "metrics-request.h"
 #include "text.h"
 
@@ -23,6 +24,7 @@
 struct metrics_socket {
         sd_event *event;
         const char *prefix;
+        const char *program, *version; /* NULL: not told */
         void (*write)(struct openmetrics *metrics, void *userdata);
         void *userdata;
         size_t n_listeners;
@@ -88,13 +90,19 @@ static int add_header(struct reader *reader, enum metrics_request request, const
 }
 
 static int add_figures(struct reader *reader, enum metrics_request request) {
+        const struct metrics_socket *source = reader->metrics;
         struct openmetrics metrics;
         const char *text;
         size_t n;
         int r;
 
-        openmetrics_init(&metrics, reader->metrics->prefix);
-        reader->metrics->write(&metrics, reader->metrics->userdata);
+        openmetrics_init(&metrics, source->prefix);
+        if (source->program) {
+                openmetrics_family(&metrics, OPENMETRICS_INFO, "build", NULL, "What runs here.");
+                openmetrics_uint(&metrics, "_info", 1, "program", source->program, "version",
+                                source->version, NULL);
+        }
+        source->write(&metrics, source->userdata);
         r = openmetrics_finish(&metrics, &text, &n);
         if (r >= 0 && request != METRICS_REQUEST_PLAIN)
                 r = add_header(reader, request, "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -294,7 +302,7 @@ int metrics_socket_add_listener(struct metrics_socket *metrics, int fd_taken) {
         return 0;
 }
 
-int metrics_socket_take_listeners(struct metrics_socket *metrics, struct reactor *reactor) {
+static int take_listeners(struct metrics_socket *metrics, struct reactor *reactor) {
         _cleanup_(freep) int *fds = NULL;
         int n, r = 0;
 
@@ -306,4 +314,22 @@ int metrics_socket_take_listeners(struct metrics_socket *metrics, struct reactor
                         r = added;
         }
         return MIN(n, r);
+}
+
+int metrics_socket_begin(struct metrics_socket **ret, struct reactor *reactor, const char *program,
+                const char *version, void (*write)(struct openmetrics *metrics, void *userdata),
+                void *userdata) {
+        _cleanup_(metrics_socket_freep) struct metrics_socket *metrics = NULL;
+        int r;
+
+        r = metrics_socket_new(&metrics, reactor_event(reactor), "givc", write, userdata);
+        if (r >= 0) {
+                metrics->program = program;
+                metrics->version = version;
+                r = take_listeners(metrics, reactor);
+        }
+        if (r < 0)
+                return log_error_errno(r, "Cannot offer metrics");
+        *ret = TAKE_PTR(metrics);
+        return 0;
 }

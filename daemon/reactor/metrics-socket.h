@@ -17,7 +17,13 @@ int metrics_socket_new(struct metrics_socket **ret, sd_event *event, const char 
 struct metrics_socket *metrics_socket_free(struct metrics_socket *metrics);
 DEFINE_CLEANUP(struct metrics_socket, metrics_socket_free)
 
+/*
+ * What a daemon begins with: as above, on all that systemd hands over by the name "metrics", of which there
+ * may be none, with program and version, which must last, as its first family. Has logged what fails.
+ */
+int metrics_socket_begin(struct metrics_socket **ret, struct reactor *reactor, const char *program,
+                const char *version, void (*write)(struct openmetrics *metrics, void *userdata),
+                void *userdata);
+
 /* Accepts on fd, a listening socket, which becomes ours even on failure. 0 or a negative errno. */
 int metrics_socket_add_listener(struct metrics_socket *metrics, int fd);
-/* All that systemd hands over by the name "metrics", of which there may be none. 0 or a negative errno. */
-int metrics_socket_take_listeners(struct metrics_socket *metrics, struct reactor *reactor);

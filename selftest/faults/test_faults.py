@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
 
-from admin_fleet import APPVM, RUNNING, TIMEOUT, Admin, Agent, Empty, Watcher, pb  # noqa: E402
+from admin_fleet import TIMEOUT, Admin, Empty, Watcher, app, certificates, pb  # noqa: E402, F401
 from faults import KINDS, Faults  # noqa: E402
 
 ServiceRequest = pb.msg("admin.ServiceRequest")
@@ -28,17 +28,6 @@ BLOCKS_KEPT = 24
 
 
 @pytest.fixture
-def certificates(tmp_path):
-    members = ("admin-vm", "app-vm", "gui-vm")
-    subprocess.run(
-        [os.environ["MAKE_CERTS"], tmp_path, *(f"{member}=127.0.0.1" for member in members)],
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
-    return tmp_path
-
-
-@pytest.fixture
 def faults(tmp_path):
     return Faults(tmp_path / "faults")
 
@@ -48,16 +37,6 @@ def admin(certificates, tmp_path, faults):
     environment = {**faults.environment, "STATE_DIRECTORY": str(tmp_path)}
     with Admin(certificates, tmp_path, environment) as admin:
         yield admin
-
-
-@pytest.fixture
-def app(certificates, admin):
-    with Agent(certificates, "app-vm") as agent:
-        agent.set("clock.service", RUNNING)
-        watcher = Watcher(admin)
-        agent.register(admin, APPVM, {"clock.service": 13})
-        watcher.expect_entry("clock.service", Online=True)
-        yield agent
 
 
 def ends(call, *arguments):

@@ -4,6 +4,7 @@ for `givc`, a running fleet that the tests of one file share."""
 import pytest
 
 from miniature import Fleet
+from wire import Wire
 
 
 def pytest_addoption(parser):
@@ -24,3 +25,10 @@ def givc(destdir):
     with Fleet(destdir) as fleet:
         fleet.wait_registered()
         yield fleet
+
+
+@pytest.fixture(scope='module')
+def wire(fleet):
+    """gRPC with the machines of a file's own fleet."""
+    with Wire(fleet) as wire:
+        yield wire

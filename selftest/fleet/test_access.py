@@ -10,7 +10,6 @@ from grpc import StatusCode
 
 from contents import file
 from miniature import Fleet, wait_line
-from wire import Wire
 
 RULES = '/etc/givc/rules.cedar'
 STEADY = 20
@@ -44,12 +43,6 @@ def fleet(destdir):
     with Fleet(destdir, files=files, configure=with_rules) as fleet:
         fleet.wait_registered()
         yield fleet
-
-
-@pytest.fixture(scope='module')
-def wire(fleet):
-    with Wire(fleet) as wire:
-        yield wire
 
 
 def refusal(call, request):

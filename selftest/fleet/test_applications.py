@@ -10,7 +10,6 @@ import pytest
 from grpc import StatusCode
 
 from miniature import HOST, Fleet, wait_line
-from wire import Wire
 
 STEADY = 20  # seconds: what should come at once, and has not come by then, does not come
 VM = 'app-vm'
@@ -164,12 +163,6 @@ def fleet(destdir):
         fleet.run(VM, 'mkdir -p /srv/share /srv/sharefoo; mkfifo /run/act; cd /srv; '
                       'touch share/{a,\'$HOME b\'} sharefoo/a secret; ln -s ../secret share/out', check=True)
         yield fleet
-
-
-@pytest.fixture(scope='module')
-def wire(fleet):
-    with Wire(fleet) as wire:
-        yield wire
 
 
 @pytest.fixture

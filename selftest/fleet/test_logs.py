@@ -13,7 +13,7 @@ from grpc import StatusCode
 
 import contents
 from miniature import Fleet, wait_line
-from wire import Wire, crowd
+from wire import crowd
 
 MACHINE = 'net-vm'
 CONFIG = '/etc/givc/agent.json'
@@ -124,12 +124,6 @@ def fleet(destdir):
         fleet.wait_registered()
         fleet.run(MACHINE, ['systemctl', 'start', TALK, OTHER], check=True)
         yield fleet
-
-
-@pytest.fixture(scope='module')
-def wire(fleet):
-    with Wire(fleet) as wire:
-        yield wire
 
 
 @pytest.fixture(scope='module')
@@ -390,6 +384,22 @@ def test_an_agent_that_stops_says_so(both):
         with pytest.raises(grpc.RpcError) as raised:
             following.next()
         assert raised.value.code() == StatusCode.UNAVAILABLE
+
+
+def test_givcctl_goes_on_after_the_admin_and_the_agent_have_died(both):
+    """Each line once."""
+    logs = both['admin']
+    logs.say('before')
+    command = ['givcctl', 'logs', '-f', '-n1', '-u', TALK, '--vm', MACHINE]
+    with logs.fleet.popen('ghaf-host', command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            assert wait_line(process, 'talk').endswith('before')
+            for machine, daemon in (('admin-vm', 'givc-admin'), (MACHINE, 'givc-agent')):
+                logs.fleet.run(machine, ['systemctl', 'kill', '-s', 'KILL', daemon], check=True)
+                logs.say(f'without {daemon}')
+                assert wait_line(process, 'talk').endswith(f'without {daemon}')
+        finally:
+            process.kill()
 
 
 def test_it_is_not_there_where_it_is_switched_off(fleet, wire, both):

@@ -8,7 +8,6 @@ import pytest
 from grpc import StatusCode
 
 from miniature import Fleet
-from wire import Wire
 
 MACHINE = 'net-vm'
 CLOCK = 'demo-clock.service'
@@ -69,12 +68,6 @@ def fleet(destdir):
     with Fleet(destdir, guests=('admin-vm', MACHINE), files=files, exposed=exposed) as fleet:
         fleet.wait_registered()
         yield fleet
-
-
-@pytest.fixture(scope='module')
-def wire(fleet):
-    with Wire(fleet) as wire:
-        yield wire
 
 
 @pytest.fixture(scope='module')

@@ -10,7 +10,6 @@ from grpc import StatusCode
 
 from contents import directory, file
 from miniature import Fleet
-from wire import Wire
 
 MACHINE = 'app-vm'
 STORE = '/etc/policies'
@@ -44,12 +43,6 @@ def fleet(destdir):
     with Fleet(destdir, files=files, configure=with_policies) as fleet:
         fleet.wait_registered()
         yield fleet
-
-
-@pytest.fixture(scope='module')
-def wire(fleet):
-    with Wire(fleet) as wire:
-        yield wire
 
 
 class Sender:

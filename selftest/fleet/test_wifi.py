@@ -9,7 +9,6 @@ from grpc import StatusCode
 
 from contents import file, unit
 from miniature import Fleet
-from wire import Wire
 
 MACHINE = 'net-vm'
 SEEN = '/run/networkmanager-mock'
@@ -78,12 +77,6 @@ def fleet(destdir):
     with Fleet(destdir, files=files, configure=with_wifi) as fleet:
         fleet.wait_registered()
         yield fleet
-
-
-@pytest.fixture(scope='module')
-def wire(fleet):
-    with Wire(fleet) as wire:
-        yield wire
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import threading
 from concurrent import futures
 
 import grpc
+import pytest
 
 import givcpb
 
@@ -328,3 +329,25 @@ class Agent:
         if state:
             self.set(unit, state)
         return UnitResponse(UnitStatus=self._units[unit])
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    members = ("admin-vm", "app-vm", "gui-vm", "net-vm")
+    subprocess.run(
+        [os.environ["MAKE_CERTS"], tmp_path, *(f"{member}=127.0.0.1" for member in members)],
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def app(certificates, admin):
+    """A machine with a unit that runs, both in the registry of the fixture admin."""
+    with Agent(certificates, "app-vm") as agent:
+        agent.set("clock.service", RUNNING)
+        watcher = Watcher(admin)
+        agent.register(admin, APPVM, {"clock.service": 13})
+        watcher.expect_entry("clock.service", Online=True)
+        yield agent

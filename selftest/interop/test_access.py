@@ -7,7 +7,7 @@ import subprocess
 import grpc
 import pytest
 
-from admin_fleet import APPVM, RUNNING, TIMEOUT, Admin, Agent, Empty, Watcher, pb
+from admin_fleet import TIMEOUT, Admin, Empty, Watcher, app, certificates, pb  # noqa: F401 (fixtures are used by their names)
 
 ApplicationRequest = pb.msg("admin.ApplicationRequest")
 ServiceRequest = pb.msg("admin.ServiceRequest")
@@ -27,17 +27,6 @@ permit (principal == Source::"net-vm", action, resource) when { context.Missing 
 
 
 @pytest.fixture
-def certificates(tmp_path):
-    members = ("admin-vm", "app-vm", "gui-vm", "net-vm")
-    subprocess.run(
-        [os.environ["MAKE_CERTS"], tmp_path, *(f"{member}=127.0.0.1" for member in members)],
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
-    return tmp_path
-
-
-@pytest.fixture
 def rules(tmp_path):
     path = tmp_path / "rules.cedar"
     path.write_text(RULES)
@@ -48,16 +37,6 @@ def rules(tmp_path):
 def admin(certificates, tmp_path, rules):
     with Admin(certificates, tmp_path, {"ACCESS_CONTROL": "true", "CEDAR_FILE": str(rules)}) as admin:
         yield admin
-
-
-@pytest.fixture
-def app(certificates, admin):
-    with Agent(certificates, "app-vm") as agent:
-        agent.set("clock.service", RUNNING)
-        watcher = Watcher(admin)
-        agent.register(admin, APPVM, {"clock.service": 13})
-        watcher.expect_entry("clock.service", Online=True)
-        yield agent
 
 
 def denial(call, request=Empty()):

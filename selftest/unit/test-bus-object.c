@@ -6,7 +6,7 @@
  * selftest/fleet/test_dbus.py.
  */
 #include "bus-object.h"
-#include "child.h"
+#include "dbus-daemon.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -33,26 +33,6 @@ static int on_reload(struct reactor *reactor, void *userdata) {
 }
 
 static void on_stop(struct reactor *reactor, void *userdata) {
-}
-
-static void on_daemon_exited(struct child *child, int code, int status, void *userdata) {
-}
-
-static void start_daemon(void) {
-        const char *argv[] = { "dbus-daemon", "--session", "--nofork", "--nopidfile", world.address, NULL };
-        const char *environment[] = { NULL };
-        const struct child_spec spec = {
-                .path = "/usr/bin/dbus-daemon",
-                .argv = (char *const *) argv,
-                .environment = (char *const *) environment,
-                .stdin_fd = -1,
-                .stdout_fd = -1,
-                .stderr_fd = -1,
-        };
-
-        cr_assert_eq(child_new(&world.daemon, reactor_event(world.manager.reactor), &spec, on_daemon_exited,
-                                     NULL),
-                        0);
 }
 
 static void run_until(const unsigned *counter, unsigned value) {
@@ -122,8 +102,8 @@ static void set_up(void) {
 
         snprintf(world.directory, sizeof(world.directory), "/tmp/test-bus-object.XXXXXX");
         cr_assert_not_null(mkdtemp(world.directory));
-        snprintf(world.address, sizeof(world.address), "--address=unix:path=%s/bus", world.directory);
-        setenv("DBUS_SYSTEM_BUS_ADDRESS", world.address + strlen("--address="), true);
+        snprintf(world.address, sizeof(world.address), "unix:path=%s/bus", world.directory);
+        setenv("DBUS_SYSTEM_BUS_ADDRESS", world.address, true);
 
         manager->options = &world.options;
         cr_assert_eq(reactor_new(&manager->reactor, &ops, USEC_PER_SEC, NULL), 0);
@@ -131,7 +111,8 @@ static void set_up(void) {
         cr_assert_eq(watchers_new(&manager->watchers, manager->registry), 0);
         cr_assert_eq(rpc_server_new(&manager->server, reactor_event(manager->reactor), NULL, NULL, NULL), 0);
         cr_assert_eq(registry_put_agent(manager->registry, &values, &world.agent), 0);
-        start_daemon();
+        world.daemon = start_dbus_daemon(
+                        reactor_event(world.manager.reactor), world.address + strlen("unix:path="));
         join();
         cr_assert_eq(bus_object_new(&manager->bus_object, manager), 0);
         run_until(&world.owners, 1);

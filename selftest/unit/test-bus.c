@@ -5,7 +5,7 @@
  * selftest/fleet/test_units.py.
  */
 #include "bus.h"
-#include "child.h"
+#include "dbus-daemon.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -120,28 +120,6 @@ Test(bus, silent_and_full) {
         close(fd);
 }
 
-static void on_daemon_exited(struct child *child, int code, int status, void *userdata) {
-}
-
-static struct child *start_daemon(void) {
-        char address[sizeof(world.address.sun_path) + 32];
-        const char *argv[] = { "dbus-daemon", "--session", "--nofork", "--nopidfile", address, NULL };
-        const char *environment[] = { NULL };
-        const struct child_spec spec = {
-                .path = "/usr/bin/dbus-daemon",
-                .argv = (char *const *) argv,
-                .environment = (char *const *) environment,
-                .stdin_fd = -1,
-                .stdout_fd = -1,
-                .stderr_fd = -1,
-        };
-        struct child *daemon = NULL;
-
-        snprintf(address, sizeof(address), "--address=unix:path=%s", world.address.sun_path);
-        cr_assert_eq(child_new(&daemon, world.event, &spec, on_daemon_exited, NULL), 0);
-        return daemon;
-}
-
 Test(bus, comes_later_and_again) {
         struct child *daemon;
 
@@ -150,7 +128,7 @@ Test(bus, comes_later_and_again) {
         cr_assert_eq(world.connected + world.lost, 0);
 
         for (unsigned i = 1; i <= 2; i++) {
-                daemon = start_daemon();
+                daemon = start_dbus_daemon(world.event, world.address.sun_path);
                 run_until(&world.connected, i);
                 child_free(daemon);
                 run_until(&world.lost, i);

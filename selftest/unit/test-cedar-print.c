@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Cedar: policies printed as text, which says the same when it is read back. */
 #include "cedar-print.h"
-#include "cedar.h"
+#include "cedar-load.h"
 #include "text.h"
 
 #include <criterion/criterion.h>
-
-static struct cedar_policies *load(const char *text) {
-        _cleanup_(freep) char *error = NULL;
-        struct cedar_policies *policies = NULL;
-
-        cr_assert_eq(cedar_policies_new(&policies, "rules", text, strlen(text), &error), 0, "%s: %s", text,
-                        strempty(error));
-        return policies;
-}
 
 /* Once as it was written, and once more as it was printed. */
 static void expect_printed(const char *text, const char *expected) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Cedar: what expressions come to, what is refused and where, and who decides. */
-#include "cedar.h"
+#include "cedar-load.h"
 #include "text.h"
 
 #include <criterion/criterion.h>
@@ -23,15 +23,6 @@ static char *quoted(const char *json) {
         for (char *p = copy; *p; p++)
                 *p = *p == '\'' ? '"' : *p;
         return copy;
-}
-
-static struct cedar_policies *load(const char *text) {
-        _cleanup_(freep) char *error = NULL;
-        struct cedar_policies *policies = NULL;
-
-        cr_assert_eq(cedar_policies_new(&policies, "rules", text, strlen(text), &error), 0, "%s: %s", text,
-                        strempty(error));
-        return policies;
 }
 
 static struct cedar_entities *load_entities(const char *json) {
