@@ -22,10 +22,11 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-/*
- * What is downloaded, and the objects in it: of all commits, as libgit2 before 1.7 knows no depth. That a
- * small download becomes a large object is bounded by what memory we may have.
- */
+/* No commit but that one; before 1.7, libgit2 takes all of its history, too. */
+#if LIBGIT2_VER_MAJOR > 1 || LIBGIT2_VER_MINOR >= 7
+#define GIT_DEPTH 1
+#endif
+/* What is downloaded. That a small download becomes a large object is bounded by what memory we may have. */
 #define DOWNLOAD_MAX  (48 * 1024 * 1024)
 #define OBJECTS_MAX   200000
 #define ID_CHARACTERS GIT_OID_HEXSZ
@@ -179,6 +180,9 @@ static int download(struct job *job) {
         options.callbacks.payload = job;
         options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
         options.follow_redirects = REDIRECTS;
+#ifdef GIT_DEPTH
+        options.depth = GIT_DEPTH;
+#endif
         if (git_remote_create_anonymous(&remote, job->repository, job->url) >= 0 &&
                         git_remote_download(remote, &specs, &options) >= 0)
                 return 0;

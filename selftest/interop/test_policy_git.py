@@ -11,6 +11,7 @@ import git_server
 
 PROGRAM = os.environ['GIVC_POLICY_GIT']
 CHANGED, FAILED, SAME = 0, 1, 3  # daemon/admin/policies.h
+VERSION = tuple(map(int, os.environ['LIBGIT2_VERSION'].split('.')[:2]))
 LARGEST = 16 * 1024 * 1024
 
 
@@ -21,6 +22,9 @@ class Repository:
         self.path = path
         self.parent = None
         self.git('init', '--bare', '-q', '-b', 'master', path)
+        # What is large here is random.
+        self.git('config', 'core.compression', '0')
+        self.git('config', 'pack.window', '0')
 
     def git(self, *arguments, input=None):
         environment = {'PATH': os.environ['PATH'], 'HOME': '/nonexistent', 'GIT_DIR': str(self.path)}
@@ -213,6 +217,13 @@ def test_a_repository_has_a_bound(case):
     case.fetch()
     case.repository.commit(ONE, others={f'large-{i}': os.urandom(LARGEST) for i in range(4)})
     assert case.fetch() == (FAILED, 'master: the repository is larger than 48 MiB')
+
+
+@pytest.mark.skipif(VERSION < (1, 7), reason='this libgit2 knows no depth')
+def test_old_commits_do_not_count(case):
+    case.repository.commit(ONE, others={f'large-{i}': os.urandom(LARGEST) for i in range(4)})
+    case.repository.commit(ONE)
+    assert case.fetch()[0] == CHANGED
 
 
 def test_what_a_crash_has_left_is_no_hindrance(case):
