@@ -18,9 +18,10 @@
 
 /* More are not asked. */
 #define VMS_MAX 256
-/* Asked at once: of the streams that an admin passes on (16 to a peer), a VM takes one, and the admin's
- * another. */
+/* Asked at once. */
 #define VMS_AT_ONCE 8
+/* Read at once: an admin passes on 4 streams of logs to a peer, of which somebody else may want one, too. */
+#define JOURNALS_AT_ONCE 2
 /* A host's name (HOST_NAME_MAX), as which it also fits into the archive. */
 #define NAME_MAX_BYTES 64
 #define ADMIN_UNIT     "givc-admin.service"
@@ -50,8 +51,10 @@ struct vm {
         struct dump *dump;
         char *name;
         bool has_agent, has_admin;
-        bool offline;     /* its agent is known not to be connected */
-        unsigned n_asked; /* calls under way */
+        bool offline;                  /* its agent is known not to be connected */
+        unsigned n_asked;              /* calls under way, but for journals */
+        bool answers;                  /* it has answered one, be it with an error */
+        bool wants_agent, wants_admin; /* these journals are to be read yet */
 };
 
 /* A call whose answer becomes a piece. */
@@ -71,6 +74,7 @@ struct dump {
         struct vm vms[VMS_MAX]; /* by name */
         size_t n_vms, next;     /* next to be asked */
         unsigned n_busy;        /* VMs with calls under way */
+        unsigned n_journals;    /* under way */
         struct list calls;
 };
 
@@ -95,6 +99,12 @@ static void dump_clear(struct dump *dump) {
 
 static void ask_more(struct dump *dump);
 
+static void vm_miss(struct vm *vm, const char *what, const char *reason) {
+        _cleanup_(freep) char *name = text_printf("vm/%s%s", vm->name, what);
+
+        bundle_miss(&vm->dump->bundle, name ?: vm->name, "%s", reason);
+}
+
 static void keep_answer(struct call *call, const ProtobufCMessage *response) {
         json_t *value = call->json(call, response);
 
@@ -102,6 +112,18 @@ static void keep_answer(struct call *call, const ProtobufCMessage *response) {
                 bundle_add_json(&call->dump->bundle, call->name, value);
         else
                 bundle_miss(&call->dump->bundle, call->name, "the answer has not what it should");
+}
+
+/* Who has answered nothing is not asked for its journal, for which others would have to wait. */
+static void vm_answered(struct vm *vm, bool answers) {
+        vm->answers = vm->answers || answers;
+        if (--vm->n_asked > 0)
+                return;
+        vm->dump->n_busy--;
+        vm->wants_agent = vm->answers;
+        vm->wants_admin = vm->answers && vm->has_admin;
+        if (!vm->answers)
+                vm_miss(vm, "/journal-agent.txt", "not asked for, as the machine does not answer");
 }
 
 static int on_done(struct session *session, const struct rpc_status *status,
@@ -120,9 +142,11 @@ static int on_done(struct session *session, const struct rpc_status *status,
                 dump_journal_add(&dump->bundle, call->name, &call->journal);
         else if (response)
                 keep_answer(call, response);
+        if (!call->json)
+                dump->n_journals--;
+        else if (vm)
+                vm_answered(vm, status->code != RPC_UNAVAILABLE && status->code != RPC_DEADLINE_EXCEEDED);
         call_free(call);
-        if (vm && --vm->n_asked == 0)
-                dump->n_busy--;
         ask_more(dump);
         return EXIT_DONE;
 }
@@ -135,13 +159,14 @@ struct question {
         json_t *(*json)(struct call *call, const ProtobufCMessage *response);
 };
 
-/* The answer, or why there is none, becomes the piece of that name; vm/NAME/… where a VM is asked. */
-static void ask(struct dump *dump, struct vm *vm, const char *name, const struct question *question) {
+/* The answer, or why there is none, becomes the piece of that name; vm/NAME/… where a VM is asked. Whether
+ * it is asked for. */
+static bool ask(struct dump *dump, struct vm *vm, const char *name, const struct question *question) {
         struct call *call = calloc(1, sizeof(*call));
 
         if (!call) {
                 bundle_miss(&dump->bundle, name, "%s", strerror(ENOMEM));
-                return;
+                return false;
         }
         *call = (struct call){ .dump = dump, .vm = vm, .json = question->json };
         list_init(&call->calls);
@@ -150,7 +175,7 @@ static void ask(struct dump *dump, struct vm *vm, const char *name, const struct
         if (!call->name || piece_open(&call->journal.piece) < 0) {
                 bundle_miss(&dump->bundle, name, "%s", strerror(ENOMEM));
                 call_free(call);
-                return;
+                return false;
         }
         if (session_call(dump->session,
                             &(struct session_request){
@@ -161,13 +186,11 @@ static void ask(struct dump *dump, struct vm *vm, const char *name, const struct
                                             .done = on_done,
                                             .told = question->told,
                                             .userdata = call,
-                            }) == EXIT_DONE) {
-                if (vm)
-                        vm->n_asked++;
-                return;
-        }
+                            }) == EXIT_DONE)
+                return true;
         bundle_miss(&dump->bundle, call->name, "it cannot be asked for");
         call_free(call);
+        return false;
 }
 
 /* ---- a VM ---- */
@@ -198,45 +221,55 @@ static void ask_journal(struct vm *vm, const char *name, const char *unit) {
         message.request = &request;
         request.unitname = (char *) unit;
         request.lines = DUMP_JOURNAL_LINES;
-        ask(vm->dump, vm, name,
+        vm->dump->n_journals += ask(vm->dump, vm, name,
                         &(struct question){ &admin__fleet_service__descriptor, "ReadLogs", &message.base,
                                         on_line });
 }
 
 static void ask_vm(struct vm *vm) {
-        _cleanup_(freep) char *agent = text_printf("givc-%s.service", vm->name);
         Admin__StatsRequest stats = ADMIN__STATS_REQUEST__INIT;
         Admin__ListUnitsRequest units = ADMIN__LIST_UNITS_REQUEST__INIT;
 
         stats.vmname = units.vmname = vm->name;
-        ask(vm->dump, vm, "stats.json",
+        vm->n_asked += ask(vm->dump, vm, "stats.json",
                         &(struct question){ &admin__admin_service__descriptor, "GetStats", &stats.base, NULL,
                                         stats_json });
-        ask(vm->dump, vm, "units.json",
+        vm->n_asked += ask(vm->dump, vm, "units.json",
                         &(struct question){ &admin__fleet_service__descriptor, "ListUnits", &units.base,
                                         NULL, units_json });
-        if (agent)
-                ask_journal(vm, "journal-agent.txt", agent);
-        if (vm->has_admin)
+        if (vm->n_asked > 0)
+                vm->dump->n_busy++;
+}
+
+static void ask_journals(struct vm *vm) {
+        struct dump *dump = vm->dump;
+
+        if (vm->wants_agent && dump->n_journals < JOURNALS_AT_ONCE) {
+                _cleanup_(freep) char *unit = text_printf("givc-%s.service", vm->name);
+
+                vm->wants_agent = false;
+                if (unit)
+                        ask_journal(vm, "journal-agent.txt", unit);
+        }
+        if (vm->wants_admin && dump->n_journals < JOURNALS_AT_ONCE) {
+                vm->wants_admin = false;
                 ask_journal(vm, "journal-admin.txt", ADMIN_UNIT);
+        }
 }
 
 static void ask_more(struct dump *dump) {
         while (dump->n_busy < VMS_AT_ONCE && dump->next < dump->n_vms) {
                 struct vm *vm = &dump->vms[dump->next++];
 
-                if (!vm->has_agent || vm->offline) {
-                        _cleanup_(freep) char *name = text_printf("vm/%s", vm->name);
-
-                        bundle_miss(&dump->bundle, name ?: vm->name, "%s",
-                                        vm->has_agent ? "its agent is offline"
-                                                      : "it has no agent registered");
-                        continue;
-                }
-                ask_vm(vm);
-                if (vm->n_asked > 0)
-                        dump->n_busy++;
+                if (!vm->has_agent)
+                        vm_miss(vm, "", "it has no agent registered");
+                else if (vm->offline)
+                        vm_miss(vm, "", "its agent is offline");
+                else
+                        ask_vm(vm);
         }
+        for (size_t i = 0; i < dump->n_vms; i++)
+                ask_journals(&dump->vms[i]);
 }
 
 /* ---- the fleet ---- */
@@ -301,10 +334,10 @@ static int dump_fleet(struct dump *dump) {
                 bundle_miss(&dump->bundle, "registry.json", "%s", dump->session->error ?: strerror(ENOMEM));
                 return EXIT_DONE;
         }
-        ask(dump, NULL, "registry.json",
+        (void) ask(dump, NULL, "registry.json",
                         &(struct question){ &admin__admin_service__descriptor, "QueryList", &message.base,
                                         NULL, registry_json });
-        ask(dump, NULL, "sysinfo.json",
+        (void) ask(dump, NULL, "sysinfo.json",
                         &(struct question){ &admin__admin_service__descriptor, "Sysinfo", &message.base,
                                         NULL, sysinfo_json });
         if (list_is_empty(&dump->calls))

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tarfile
 import threading
+import time
 
 import grpc
 import pytest
@@ -198,6 +199,33 @@ def test_half_of_the_calls_fail(program, certs, place):
     assert said["file"] == "bundle.tar" and {miss["piece"] for miss in said["missing"]} == bundle.missing.keys()
 
 
+class Reading(FakeFleet):
+    """Which counts the journals that are read at the same time, and lets no more be than the admin does."""
+
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+        self.now = self.most = 0
+
+    def ReadLogs(self, request, context):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        yield from super().ReadLogs(request, context)
+        time.sleep(0.02)  # in which others come, if they do
+        with self.lock:
+            self.now -= 1
+
+
+def test_journals_are_read_one_after_the_other(program, fake, certs, place):
+    fake.items = [item(f"givc-vm{i}.service", f"vm{i}", "Mgr", Online=True) for i in range(30)] + [item("givc-admin.service", "vm7")]
+    reading = Reading()
+    with serving((pb.handler("admin.AdminService", fake), pb.handler("admin.FleetService", reading)), certs / "admin-vm") as port:
+        bundle, _, _ = dump(Ctl(program, port, certs / "me"), place)
+    assert bundle.missing_of_fleet() == {} and 1 <= reading.most <= 2 + 1  # one that has ended for the client alone
+    assert sum("journal" in name for name in bundle.pieces if name.startswith("vm/")) == 31
+
+
 def test_an_old_fleet_tells_what_it_can(program, fake, certs, place):
     fake.items = FLEET[:1]
     with serving((pb.handler("admin.AdminService", fake),), certs / "admin-vm") as port:
@@ -238,6 +266,27 @@ def test_who_is_silent_holds_up_nobody(program, certs, place):
     assert bundle.missing_of_fleet().keys() == {"vm/net-vm/stats.json"}
     assert bundle.missing["vm/net-vm/stats.json"].startswith("DEADLINE_EXCEEDED")
     assert "vm/app-vm/stats.json" in bundle.pieces
+
+
+def test_who_answers_nothing_is_not_asked_for_its_journal(program, fake, certs, place):
+    class Deaf(FakeFleet):
+        def ListUnits(self, request, context):
+            context.abort(grpc.StatusCode.UNAVAILABLE, "deaf")
+
+    class Dumb(Fake):
+        def GetStats(self, request, context):
+            context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "dumb")
+
+    dumb, deaf = Dumb(), Deaf()
+    dumb.items = FLEET[:1]
+    with serving((pb.handler("admin.AdminService", dumb), pb.handler("admin.FleetService", deaf)), certs / "admin-vm") as port:
+        bundle, _, _ = dump(Ctl(program, port, certs / "me"), place)
+    assert bundle.missing_of_fleet() == {
+        "vm/net-vm/stats.json": "DEADLINE_EXCEEDED: dumb",
+        "vm/net-vm/units.json": "UNAVAILABLE: deaf",
+        "vm/net-vm/journal-agent.txt": "not asked for, as the machine does not answer",
+    }
+    assert deaf.requests == []
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
