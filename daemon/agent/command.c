@@ -3,6 +3,8 @@
 
 #include "buffer.h"
 #include "child.h"
+#include "log.h"
+#include "runner.h"
 #include "text.h"
 
 #include <fcntl.h>
@@ -14,7 +16,8 @@
 #define READ_BYTES (64 * 1024)
 
 struct command {
-        struct child *child;
+        struct child *child; /* or */
+        struct runner *runner;
         int output_fd;
         sd_event_source *output_source, *timer;
         struct buffer output;
@@ -36,6 +39,7 @@ static void finish(struct command *command, int error, int code, int status) {
         command->output_source = sd_event_source_disable_unref(command->output_source);
         command->timer = sd_event_source_disable_unref(command->timer);
         command->child = child_free(command->child);
+        command->runner = runner_free(command->runner);
         command->done(command, &result, command->userdata);
 }
 
@@ -78,8 +82,7 @@ static int on_output(sd_event_source *source, int fd, uint32_t events, void *use
 }
 
 /* All that it wrote is in the pipe by now; what its descendants may still write is nobody's. */
-static void on_exited(struct child *child, int code, int status, void *userdata) {
-        struct command *command = userdata;
+static void end(struct command *command, int code, int status) {
         int r;
 
         r = read_output(command);
@@ -87,6 +90,22 @@ static void on_exited(struct child *child, int code, int status, void *userdata)
                 finish(command, r, 0, 0);
         else
                 finish(command, 0, code, status);
+}
+
+static void on_exited(struct child *child, int code, int status, void *userdata) {
+        end(userdata, code, status);
+}
+
+static void on_runner_started(struct runner *runner, pid_t pid, void *userdata) {
+}
+
+static void on_runner_exited(struct runner *runner, int code, int status, void *userdata) {
+        end(userdata, code, status);
+}
+
+static void on_runner_failed(struct runner *runner, int error, const char *message, void *userdata) {
+        log_warning("Cannot run a program as a service: %s", message);
+        finish(userdata, error, 0, 0);
 }
 
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -138,6 +157,12 @@ static int make_input(const void *input, size_t n) {
         return TAKE_FD(fd);
 }
 
+static const struct runner_ops runner_ops = {
+        .started = on_runner_started,
+        .exited = on_runner_exited,
+        .failed = on_runner_failed,
+};
+
 static int spawn(struct command *command, sd_event *event, const struct command_spec *spec, int output_fd) {
         _cleanup_(freep) char *path = NULL;
         _cleanup_(closep) int input_fd = -1;
@@ -160,6 +185,9 @@ static int spawn(struct command *command, sd_event *event, const struct command_
         }
         child.path = path;
         child.stdin_fd = input_fd;
+        if (spec->units)
+                return runner_new(&command->runner, spec->units, event, spec->description, &child,
+                                &runner_ops, command);
         return child_new(&command->child, event, &child, on_exited, command);
 }
 
@@ -202,6 +230,7 @@ struct command *command_free(struct command *command) {
         if (!command)
                 return NULL;
         child_free(command->child);
+        runner_free(command->runner);
         sd_event_source_disable_unref(command->output_source);
         sd_event_source_disable_unref(command->timer);
         close_fd(command->output_fd);

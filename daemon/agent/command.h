@@ -11,6 +11,7 @@
 #include <systemd/sd-event.h>
 
 struct command;
+struct units;
 
 struct command_spec {
         char *const *argv; /* NULL-terminated; the program is looked for in our PATH */
@@ -18,10 +19,14 @@ struct command_spec {
         size_t n_input;
         size_t output_max; /* bytes of its standard output; standard error is ours */
         uint64_t timeout_usec;
+        /* Not NULL: it is too much for what confines us, and runs as a service of its own (runner.h). */
+        struct units *units;
+        const char *description; /* of that service */
 };
 
 struct command_result {
-        int error;        /* 0; or why it was killed: -ETIMEDOUT, -E2BIG (too much output), -ENOMEM, … */
+        int error; /* 0; or why it was killed: -ETIMEDOUT, -E2BIG (too much output), -ENOMEM, …, or did
+                    * not start as a service */
         int code, status; /* as child.h tells them; 0 where error is set */
         const uint8_t *output;
         size_t n_output;
@@ -30,7 +35,8 @@ struct command_result {
 /* Told once. result lasts until it returns; the command may be freed in here. */
 typedef void (*command_done_t)(struct command *command, const struct command_result *result, void *userdata);
 
-/* Starts it. 0, -ENOENT: there is no such program, or why else it could not be started. */
+/* Starts it. 0, -ENOENT: there is no such program, or why else it could not be started (but for a service,
+ * whose start is not waited for). */
 int command_new(struct command **ret, sd_event *event, const struct command_spec *spec, command_done_t done,
                 void *userdata);
 struct command *command_free(struct command *command);

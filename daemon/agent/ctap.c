@@ -19,6 +19,7 @@
 
 struct ctap {
         sd_event *event;
+        struct units *units;
 };
 
 /* A call while its program runs; in its arena. */
@@ -64,7 +65,7 @@ static void fail(struct transaction *transaction, const struct command_result *r
                 rpc_call_fail(transaction->call, RPC_RESOURCE_EXHAUSTED, "%s answers more than %u bytes",
                                 program, BYTES_MAX);
         else if (result->error < 0)
-                rpc_call_fail(transaction->call, RPC_INTERNAL, "cannot read what %s writes: %s", program,
+                rpc_call_fail(transaction->call, RPC_INTERNAL, "cannot run %s: %s", program,
                                 strerror(-result->error));
         else if (result->code == CLD_EXITED)
                 rpc_call_fail(transaction->call, RPC_ABORTED, "%s has failed with status %d", program,
@@ -115,6 +116,8 @@ static int start(struct transaction *transaction, const Ctap__CtapRequest *reque
                 .n_input = request->payload.len,
                 .output_max = BYTES_MAX,
                 .timeout_usec = TIMEOUT_USEC,
+                .units = transaction->ctap->units, /* it opens the key's device */
+                .description = transaction->program,
         };
 
         for (size_t i = 0; i < request->n_args; i++)
@@ -172,11 +175,12 @@ const struct rpc_service ctap_service = {
 
 /* ---- life ---- */
 
-int ctap_new(struct ctap **ret, sd_event *event) {
+int ctap_new(struct ctap **ret, sd_event *event, struct units *units) {
         *ret = calloc(1, sizeof(**ret));
         if (!*ret)
                 return -ENOMEM;
         (*ret)->event = event;
+        (*ret)->units = units;
         return 0;
 }
 

@@ -11,10 +11,11 @@
 #include <systemd/sd-event.h>
 
 struct ctap;
+struct units;
 
 extern const struct rpc_service ctap_service; /* userdata: the struct ctap */
 
-int ctap_new(struct ctap **ret, sd_event *event);
+int ctap_new(struct ctap **ret, sd_event *event, struct units *units);
 /* Not before the server, whose calls may be under way. */
 struct ctap *ctap_free(struct ctap *ctap);
 DEFINE_CLEANUP(struct ctap, ctap_free)

@@ -4,10 +4,11 @@
 #include "arena.h"
 #include "buffer.h"
 #include "call.h"
-#include "child.h"
 #include "command.h"
 #include "log.h"
+#include "runner.h"
 #include "text.h"
+#include "unit-message.h"
 
 #include "exec.pb-c.h"
 
@@ -29,17 +30,16 @@ struct pipe_end {
         sd_event_source *source; /* NULL: closed */
 };
 
-/* A command that runs for a call; on the heap, as its child and pipes may be told something after the call.
- */
+/* A command that runs for a call; on the heap, as its pipes may be told something after the call. */
 struct execution {
         struct list executions;
         struct manager *manager;
         struct rpc_call *call;
         char *command;
-        struct child *child;
+        struct runner *runner;             /* NULL: no Start has come */
         struct pipe_end input, outputs[2]; /* outputs: standard output, standard error */
         struct buffer waiting;             /* for its standard input */
-        bool input_ends, has_input, exited, blocked;
+        bool input_ends, has_input, started, exited, blocked;
         int return_code;
         uint64_t begin_usec;
 };
@@ -51,7 +51,7 @@ static void pipe_end_close(struct pipe_end *end) {
 
 static void execution_free(struct execution *execution) {
         list_remove(&execution->executions);
-        execution->child = child_free(execution->child);
+        execution->runner = runner_free(execution->runner);
         pipe_end_close(&execution->input);
         pipe_end_close(&execution->outputs[0]);
         pipe_end_close(&execution->outputs[1]);
@@ -150,7 +150,7 @@ static bool read_output(struct execution *execution, size_t which) {
 /* A caller that reads slowly stops the command, by way of its full pipes. */
 static void arm_outputs(struct execution *execution) {
         for (size_t i = 0; i < ELEMENTSOF(execution->outputs); i++)
-                if (execution->outputs[i].source)
+                if (execution->outputs[i].source && execution->started)
                         (void) sd_event_source_set_enabled(execution->outputs[i].source,
                                         execution->blocked ? SD_EVENT_OFF : SD_EVENT_ON);
 }
@@ -160,6 +160,8 @@ static void arm_outputs(struct execution *execution) {
  * descendant that keeps them open does not keep the call open.
  */
 static void pump(struct execution *execution) {
+        if (!execution->started)
+                return; /* that it has comes first */
         if (!read_output(execution, 0) || !read_output(execution, 1))
                 return;
         if (execution->exited && !execution->blocked)
@@ -173,7 +175,7 @@ static int on_output(sd_event_source *source, int fd, uint32_t events, void *use
         return 0;
 }
 
-static void on_exit_of_child(struct child *child, int code, int status, void *userdata) {
+static void on_exited(struct runner *runner, int code, int status, void *userdata) {
         struct execution *execution = userdata;
 
         execution->exited = true;
@@ -236,7 +238,7 @@ static void take_input(struct execution *execution, const ProtobufCBinaryData *d
 }
 
 static void take_signal(struct execution *execution, int number) {
-        if (child_kill(execution->child, number) == -EINVAL)
+        if (runner_kill(execution->runner, number) == -EINVAL)
                 execution_fail(execution, RPC_INVALID_ARGUMENT, "there is no such signal");
 }
 
@@ -286,6 +288,39 @@ static const char *check_start(const struct manager *manager, const Exec__StartC
         return NULL;
 }
 
+static void fail_to_start(struct execution *execution, int error, const char *message) {
+        _cleanup_(freep) char *text = text_printf("cannot be started: %s", message);
+        enum rpc_code code = RPC_FAILED_PRECONDITION;
+
+        if (error == -ENOENT)
+                code = RPC_NOT_FOUND;
+        else if (error == -ENOTCONN || error == -EBUSY)
+                code = unit_error_code(error);
+        execution_fail(execution, code, strempty(text));
+}
+
+static void on_failed(struct runner *runner, int error, const char *message, void *userdata) {
+        struct execution *execution = userdata;
+
+        if (execution->started)
+                execution_fail(execution, RPC_ABORTED, message);
+        else
+                fail_to_start(execution, error, message);
+}
+
+static void on_started(struct runner *runner, pid_t pid, void *userdata) {
+        Exec__CommandResponse event = EXEC__COMMAND_RESPONSE__INIT;
+        Exec__StartedEvent started = EXEC__STARTED_EVENT__INIT;
+        struct execution *execution = userdata;
+
+        started.pid = pid;
+        event.event_case = EXEC__COMMAND_RESPONSE__EVENT_STARTED;
+        event.started = &started;
+        execution->started = true;
+        if (send_event(execution, &event))
+                pump(execution);
+}
+
 /* argv and environment, in the call's arena. NULL: out of memory. */
 static char **make_argv(struct arena *arena, const Exec__StartCommand *start) {
         char **argv = arena_alloc0(arena, (start->n_arguments + 2) * sizeof(*argv));
@@ -330,15 +365,20 @@ static int open_pipe(struct execution *execution, struct pipe_end *end, bool our
                 return -errno;
         r = sd_event_add_io(reactor_event(execution->manager->reactor), &end->source, end->fd,
                         ours_writes ? EPOLLOUT : EPOLLIN, ours_writes ? on_input : on_output, execution);
-        if (r >= 0 && ours_writes)
+        /* Output waits until the command is known to have started, input until there is some. */
+        if (r >= 0)
                 r = sd_event_source_set_enabled(end->source, SD_EVENT_OFF);
         return r < 0 ? r : 0;
 }
 
+static const struct runner_ops runner_ops = {
+        .started = on_started, .exited = on_exited, .failed = on_failed
+};
+
 static int spawn(struct execution *execution, const Exec__StartCommand *start) {
         struct arena *arena = rpc_call_arena(execution->call);
         _cleanup_(closep) int in = -1, out = -1, err = -1;
-        _cleanup_(freep) char *path = NULL;
+        _cleanup_(freep) char *path = NULL, *description = NULL;
         struct child_spec spec;
         int r = 0;
 
@@ -369,13 +409,16 @@ static int spawn(struct execution *execution, const Exec__StartCommand *start) {
         };
         if (!spec.argv || !spec.environment)
                 return -ENOMEM;
-        return child_new(&execution->child, reactor_event(execution->manager->reactor), &spec,
-                        on_exit_of_child, execution);
+        description = text_printf("Command %s of %s", strempty(execution->command),
+                        rpc_call_peer(execution->call)->name);
+        if (!description)
+                return -ENOMEM;
+        return runner_new(&execution->runner, execution->manager->units,
+                        reactor_event(execution->manager->reactor), description, &spec, &runner_ops,
+                        execution);
 }
 
 static void take_start(struct execution *execution, const Exec__StartCommand *start) {
-        Exec__CommandResponse event = EXEC__COMMAND_RESPONSE__INIT;
-        Exec__StartedEvent started = EXEC__STARTED_EVENT__INIT;
         const char *problem = check_start(execution->manager, start);
         int r;
 
@@ -386,17 +429,9 @@ static void take_start(struct execution *execution, const Exec__StartCommand *st
         }
         execution->has_input = start->stdin_presence_case == EXEC__START_COMMAND__STDIN_PRESENCE_STDIN;
         r = spawn(execution, start);
-        if (r < 0) {
-                _cleanup_(freep) char *text = text_printf("cannot be started: %s", strerror(-r));
-
-                execution_fail(execution, r == -ENOENT ? RPC_NOT_FOUND : RPC_FAILED_PRECONDITION,
-                                strempty(text));
-                return;
-        }
-        started.pid = child_pid(execution->child);
-        event.event_case = EXEC__COMMAND_RESPONSE__EVENT_STARTED;
-        event.started = &started;
-        if (send_event(execution, &event) && execution->has_input && start->stdin.len > 0)
+        if (r < 0)
+                fail_to_start(execution, r, strerror(-r));
+        else if (execution->has_input && start->stdin.len > 0)
                 take_input(execution, &start->stdin);
 }
 
@@ -406,11 +441,11 @@ static void on_message(struct rpc_call *call, const ProtobufCMessage *message, v
         const Exec__CommandRequest *request = (const Exec__CommandRequest *) message;
         struct execution *execution = userdata;
 
-        if (request->command_case == EXEC__COMMAND_REQUEST__COMMAND_START && !execution->child)
+        if (request->command_case == EXEC__COMMAND_REQUEST__COMMAND_START && !execution->runner)
                 take_start(execution, request->start);
-        else if (request->command_case == EXEC__COMMAND_REQUEST__COMMAND_STDIN && execution->child)
+        else if (request->command_case == EXEC__COMMAND_REQUEST__COMMAND_STDIN && execution->runner)
                 take_input(execution, &request->stdin->payload);
-        else if (request->command_case == EXEC__COMMAND_REQUEST__COMMAND_SIGNAL && execution->child)
+        else if (request->command_case == EXEC__COMMAND_REQUEST__COMMAND_SIGNAL && execution->runner)
                 take_signal(execution, request->signal->signal);
         else
                 execution_fail(execution, RPC_INVALID_ARGUMENT,
@@ -420,7 +455,7 @@ static void on_message(struct rpc_call *call, const ProtobufCMessage *message, v
 static void on_half_closed(struct rpc_call *call, void *userdata) {
         struct execution *execution = userdata;
 
-        if (!execution->child) {
+        if (!execution->runner) {
                 execution_fail(execution, RPC_INVALID_ARGUMENT, "no Start came");
                 return;
         }

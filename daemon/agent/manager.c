@@ -230,7 +230,7 @@ static int add_enabled_services(struct manager *manager) {
         int r = 0;
 
         if (config->ctap) {
-                r = ctap_new(&manager->ctap, reactor_event(manager->reactor));
+                r = ctap_new(&manager->ctap, reactor_event(manager->reactor), manager->units);
                 if (r >= 0)
                         r = rpc_server_add_service(manager->server, &ctap_service, manager->ctap);
         }
@@ -265,7 +265,7 @@ static const struct quota_limit resources[_QUOTA_RESOURCE_MAX] = {
         [QUOTA_MONITORS] = { 32, 8 },
         /* Each opens every file of the journal, of which there may be a hundred. */
         [QUOTA_LOGS] = { 8, 4 },
-        /* Each is a process or more, and three pipes. */
+        /* Each is two processes or more, three pipes and a socket. */
         [QUOTA_COMMANDS] = { 32, 8 },
         /* A job may take minutes. */
         [QUOTA_OPERATIONS] = { UNITS_OPERATIONS_MAX, UNITS_OPERATIONS_MAX / 2 },

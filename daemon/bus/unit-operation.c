@@ -335,6 +335,10 @@ static bool verb_makes_job(enum unit_verb verb) {
                         verb == UNIT_RELOAD || verb == UNIT_STOP || verb == UNIT_START_TRANSIENT;
 }
 
+static bool is_helper(const struct unit_operation *operation) {
+        return operation->transient && operation->transient->helper_socket;
+}
+
 static void take_call_error(struct unit_operation *operation, sd_bus_message *m) {
         const sd_bus_error *error = sd_bus_message_get_error(m);
 
@@ -361,6 +365,10 @@ static int on_called(sd_bus_message *m, void *userdata, sd_bus_error *ret_error)
 
         if (sd_bus_message_is_method_error(m, NULL)) {
                 take_call_error(operation, m);
+                return 0;
+        }
+        if (is_helper(operation)) {
+                finish(operation, NULL);
                 return 0;
         }
         if (!verb_makes_job(operation->verb) || operation->no_block) {
@@ -488,7 +496,10 @@ int units_operate_spec(struct units *units, const struct unit_operation_spec *sp
 
 int units_start_transient(struct units *units, const char *name, const struct unit_transient *transient,
                 unit_done_t done, void *userdata, struct unit_operation **ret) {
-        const struct unit_operation_spec spec = { .verb = UNIT_START_TRANSIENT };
+        const struct unit_operation_spec spec = {
+                .verb = UNIT_START_TRANSIENT,
+                .no_block = transient->helper_socket != NULL,
+        };
 
         return operate(units, &spec, name, transient, done, userdata, ret);
 }

@@ -3,6 +3,9 @@
 #include "text.h"
 #include "units-internal.h"
 
+#include <signal.h>
+#include <syslog.h>
+
 /* --- environment --- */
 
 static bool is_letter(char c) {
@@ -116,6 +119,17 @@ static int append_exec_start(sd_bus_message *m, const struct unit_transient *tra
         return r;
 }
 
+/* --- helpers --- */
+
+/* Its socket is all that it has to do with the world. That one of its processes is killed for the memory
+ * that it takes is for the helper to tell. */
+static int append_helper(sd_bus_message *m, int socket) {
+        return sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)", "StandardInputFileDescriptor", "h",
+                        socket, "StandardOutput", "s", "null", "StandardError", "s", "null", "KillSignal",
+                        "i", (int32_t) SIGKILL, "OOMPolicy", "s", "continue", "LogLevelMax", "i",
+                        (int32_t) LOG_NOTICE);
+}
+
 /* --- all of it --- */
 
 int unit_transient_append(sd_bus_message *m, const char *name, const struct unit_transient *transient) {
@@ -129,8 +143,10 @@ int unit_transient_append(sd_bus_message *m, const char *name, const struct unit
                                 "Type", "s", "exec", "CollectMode", "s", "inactive-or-failed");
         if (r >= 0)
                 r = append_exec_start(m, transient);
-        if (r >= 0)
+        if (r >= 0 && transient->environment)
                 r = append_environment(m, transient->environment);
+        if (r >= 0 && transient->helper_socket)
+                r = append_helper(m, *transient->helper_socket);
         if (r >= 0)
                 r = sd_bus_message_close_container(m);
         if (r < 0)

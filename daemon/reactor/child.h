@@ -7,22 +7,11 @@
  * the three given.
  */
 
-#include "util.h"
+#include "spawn-program.h"
 
-#include <sys/types.h>
 #include <systemd/sd-event.h>
 
 struct child;
-
-struct child_spec {
-        const char *path;         /* the program; not searched for in PATH */
-        char *const *argv;        /* NULL-terminated, argv[0] included */
-        char *const *environment; /* NULL-terminated, the whole of it: nothing of ours is added */
-        const char *directory;    /* working directory; NULL: / */
-        int stdin_fd;             /* copied to its standard streams, and stay the caller's; -1: /dev/null */
-        int stdout_fd;
-        int stderr_fd;
-};
 
 /*
  * It has exited: code is CLD_EXITED (status: what it returned), CLD_KILLED or CLD_DUMPED (status: the

@@ -2,6 +2,7 @@
 """Commands that an agent runs for another machine (exec.Exec)."""
 import json
 import queue
+import re
 import signal
 import threading
 
@@ -130,7 +131,65 @@ def test_it_dies_with_its_call(wire, how):
         run.responses.cancel()
     else:
         assert run.error()[0] is StatusCode.DEADLINE_EXCEEDED
+    await_end(wire, pid)
+
+
+def await_end(wire, pid):
     wire.fleet.run(MACHINE, ['timeout', str(STEADY), 'tail', f'--pid={pid}', '-s', '0.05', '-f', '/dev/null'], check=True)
+
+
+def test_what_it_leaves_behind_ends_with_it(wire):
+    run = Run(wire, 'sh', '-c', 'setsid sleep infinity & echo $!')
+    run.next('Started')
+    pid = int(run.next('Stdout').Payload)
+    assert run.rest() == (b'', b'', 0), 'not waited for'
+    await_end(wire, pid)
+
+
+@pytest.mark.parametrize('how', ['kill', 'restart'])
+def test_it_dies_with_the_agent(wire, how):
+    run = Run(wire, 'sh', '-c', 'echo $$; exec sleep infinity')
+    run.next('Started')
+    pid = int(run.next('Stdout').Payload)
+    command = ['systemctl', 'restart'] if how == 'restart' else ['systemctl', 'kill', '-s', 'KILL']
+    wire.fleet.run(MACHINE, [*command, 'givc-agent.service'], check=True)
+    assert run.error()[0] is StatusCode.UNAVAILABLE
+    await_end(wire, pid)
+    assert Run(wire, 'uptime').rest()[2] == 0
+
+
+def test_systemd_may_be_executed_anew_meanwhile(wire):
+    run = Run(wire, 'sh', '-c', 'echo ready; read x; exit 5', Stdin=b'')
+    run.next('Started')
+    run.next('Stdout')
+    wire.fleet.run(MACHINE, ['systemctl', 'daemon-reexec'], check=True)
+    run.stdin(b'\n')
+    assert run.rest() == (b'', b'', 5)
+
+
+def test_it_is_a_service_of_its_own_that_tells_nobody(wire):
+    """What confines the agent does not confine it; and what callers pass in the environment may be secret."""
+    confined = "grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp_filters):' /proc/{}/status"
+    run = Run(wire, 'sh', '-c', f'{confined.format("self")}; cat /proc/self/cgroup; cat', Stdin=b'',
+              EnvVars={'CACHIX_AUTH_TOKEN': 'top-secret'})
+    run.next('Started')
+    out = ''
+    while '.service' not in out:
+        out += run.next('Stdout').Payload.decode()
+    assert out.startswith(wire.fleet.run(MACHINE, confined.format(1), check=True).stdout), 'no more than systemd itself is'
+    unit = re.search(r'givc-command-[0-9a-f]+\.service', out).group()
+    shown = wire.fleet.run(MACHINE, ['systemctl', 'show', unit], check=True).stdout
+    assert 'Description=Command sh of admin-vm\n' in shown
+    assert 'top-secret' not in shown + wire.fleet.run(MACHINE, ['systemctl', 'cat', unit], check=True).stdout
+    run.half_close()
+    assert run.rest() == (b'', b'', 0)
+
+
+def test_no_service_is_left(wire):
+    Run(wire, 'sh', '-c', 'exit 3').rest()
+    wire.fleet.wait_for(lambda: not wire.fleet.run(MACHINE, ['systemctl', 'list-units', '--all', '-q', 'givc-command-*']).stdout,
+                        MACHINE, what='no unit of a command is left')
+    assert 'givc-command-' not in wire.fleet.run(MACHINE, ['journalctl', '-q', '-p', 'notice', '_PID=1']).stdout
 
 
 def peak_memory(wire):

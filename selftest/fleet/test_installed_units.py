@@ -7,6 +7,7 @@ import pytest
 
 import contents
 from miniature import Fleet, HOST
+from wire import Wire
 
 DAEMONS = [('admin-vm', 'givc-admin'), ('admin-vm', 'givc-agent'), ('net-vm', 'givc-agent'), (HOST, 'givc-agent')]
 
@@ -176,7 +177,11 @@ def test_the_watchdog_ends_a_daemon_that_hangs(destdir):
 def test_a_users_manager_runs_the_agent_too(destdir):
     """In place of the system's: both want the same port. What it controls then is that user's units."""
     unit = contents.file('/etc/systemd/user/demo-app-vm.service', contents.service('A user\'s', ExecStart='/bin/sleep infinity'))
-    with Fleet(destdir, guests=['admin-vm', 'app-vm'], files={'app-vm': [unit]}) as fleet:
+    where = contents.addresses([HOST, 'admin-vm', 'app-vm'])
+    config = contents.agent_config('app-vm', 'AppVM', where, contents.exposed_units('app-vm'))
+    config['capabilities']['exec'] = {'enable': True, 'commands': ['sh']}
+    files = [unit, contents.file('/etc/givc/agent.json', json.dumps(config))]
+    with Fleet(destdir, guests=['admin-vm', 'app-vm'], files={'app-vm': files}) as fleet:
         fleet.run('app-vm', ['systemctl', 'stop', 'givc-agent.socket', 'givc-agent.service'], check=True)
         fleet.run('app-vm', ['chown', contents.USER, '/etc/givc/key.pem'], check=True)
         fleet.run('app-vm', ['systemctl', 'start', f'user@{contents.USER_ID}.service'], check=True)
@@ -186,3 +191,9 @@ def test_a_users_manager_runs_the_agent_too(destdir):
         active = fleet.run('app-vm', ['systemctl', '--user', 'is-active', 'demo-app-vm.service'], user=contents.USER)
         assert active.stdout == 'active\n'
         assert fleet.run('app-vm', ['systemctl', 'is-active', 'demo-app-vm.service']).stdout == 'inactive\n'
+        with Wire(fleet) as wire:
+            start = wire.pb.msg('exec.StartCommand')(Command='sh', Arguments=['-c', 'id -un; pwd; echo $HOME.; exit 3'])
+            request = iter([wire.pb.msg('exec.CommandRequest')(Start=start)])
+            answers = list(wire.stub('app-vm', 9000, 'exec.Exec', source='admin-vm').RunCommand(request, timeout=20))
+        assert b''.join(answer.Stdout.Payload for answer in answers) == f'{contents.USER}\n/\n.\n'.encode()
+        assert answers[-1].Finished.ReturnCode == 3
