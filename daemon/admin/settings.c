@@ -86,14 +86,14 @@ static bool read_locale(struct locale *locale, char *text, const char *path) {
         return found;
 }
 
-static bool read_timezone(char *timezone, char *text, const char *path) {
+static bool read_timezone(char *zone, char *text, const char *path) {
         text[strcspn(text, " \t\n")] = '\0';
         if (!timezone_name_is_valid(text)) {
                 log_warning("%s: not the name of a time zone, must be " TIMEZONE_NAME_ALLOWED ", ignored.",
                                 path);
                 return false;
         }
-        snprintf(timezone, TIMEZONE_NAME_MAX + 1, "%s", text);
+        snprintf(zone, TIMEZONE_NAME_MAX + 1, "%s", text);
         return true;
 }
 

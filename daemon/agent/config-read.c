@@ -60,8 +60,8 @@ static unsigned place_line(const struct config_reader *reader, const char *place
         return line;
 }
 
-static char *place_message(const struct config_reader *reader, const struct config_section *section,
-                const char *key, const char *format, va_list ap) {
+static char *_printf_(4, 0) place_message(const struct config_reader *reader,
+                const struct config_section *section, const char *key, const char *format, va_list ap) {
         _cleanup_(freep) char *text = NULL;
         char place[CONFIG_PLACE_MAX];
 

@@ -10,7 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void complain_va(const char *format, va_list ap) {
+static void _printf_(1, 0) complain_va(const char *format, va_list ap) {
         _cleanup_(freep) char *text = NULL;
 
         if (vasprintf(&text, format, ap) < 0)

@@ -178,8 +178,6 @@ static int on_send(WOLFSSL *ssl, char *p, int n, void *userdata) {
 }
 
 static int check_name(struct tls_session *session) {
-        _cleanup_(freep) char *shown = NULL;
-
         for (char **name = session->identity.names; *name; name++)
                 if (streq(*name, session->server_name))
                         return 0;

@@ -74,7 +74,7 @@ Test(settings, nothing_is_set_at_first) {
 }
 
 Test(settings, they_last) {
-        Admin__TimezoneRequest timezone = ADMIN__TIMEZONE_REQUEST__INIT;
+        Admin__TimezoneRequest zone = ADMIN__TIMEZONE_REQUEST__INIT;
         struct settings *settings;
         char list[64];
         mode_t mask;
@@ -88,8 +88,8 @@ Test(settings, they_last) {
         cr_assert_eq(set_locale(settings, LOCALE__LOCALE_MACRO_KEY__LANG, "de_DE.UTF-8"), 0);
         cr_assert_eq(set_locale(settings, LOCALE__LOCALE_MACRO_KEY__LC_ALL, "C"), 0);
         expect_file(SETTINGS_LOCALE_FILE, "LANG=de_DE.UTF-8\nLC_ALL=C\n");
-        timezone.timezone = (char *) "Europe/Helsinki";
-        cr_assert_eq(settings_set_timezone(settings, &timezone), 0);
+        zone.timezone = (char *) "Europe/Helsinki";
+        cr_assert_eq(settings_set_timezone(settings, &zone), 0);
         expect_file(SETTINGS_TIMEZONE_FILE, "Europe/Helsinki\n");
         settings_free(settings);
 
@@ -140,7 +140,7 @@ Test(settings, what_cannot_be_stored_is_not_set) {
 
 Test(settings, requests_that_make_no_sense) {
         Locale__LocaleAssignment a = LOCALE__LOCALE_ASSIGNMENT__INIT, b = a, *list[] = { &a, &b };
-        Admin__TimezoneRequest timezone = ADMIN__TIMEZONE_REQUEST__INIT;
+        Admin__TimezoneRequest zone = ADMIN__TIMEZONE_REQUEST__INIT;
         Admin__LocaleRequest request = ADMIN__LOCALE_REQUEST__INIT;
 
         cr_assert_not_null(settings_check_locale(&request), "no assignment");
@@ -156,5 +156,5 @@ Test(settings, requests_that_make_no_sense) {
         cr_assert_null(settings_check_locale(&request));
         b.value = (char *) "";
         cr_assert_not_null(settings_check_locale(&request), "an empty value");
-        cr_assert_not_null(settings_check_timezone(&timezone), "no time zone");
+        cr_assert_not_null(settings_check_timezone(&zone), "no time zone");
 }

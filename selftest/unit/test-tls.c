@@ -739,7 +739,6 @@ Test(tls, what_is_no_certificate_is_not_told) {
 /* --- names in certificates --- */
 
 Test(tls, no_byte_of_a_certificate_can_harm) {
-        _cleanup_(freep) char *pem = NULL;
         struct tls_identity identity;
         uint8_t der[4096], broken[4096];
         struct child child;
