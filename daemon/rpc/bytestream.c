@@ -34,6 +34,7 @@ struct bytestream {
         sd_event_source *io, *deferred, *timeout;
         struct tls_session *session; /* NULL: in clear */
         struct buffer output;        /* to be sent */
+        struct buffer unread;        /* given back by the owner */
         const char *reason;          /* static, or the session's */
         size_t turn;                 /* bytes that may be read in this turn */
         struct rpc_address peer;
@@ -91,8 +92,9 @@ static void call_later(struct bytestream *stream) {
 
 /* There is something to read that the socket does not wake us for. */
 static bool has_input(const struct bytestream *stream) {
-        return stream->reading && !stream->ended && stream->session &&
-                        tls_session_has_input(stream->session);
+        return stream->reading && !stream->ended &&
+                        (buffer_length(&stream->unread) > 0 ||
+                                        (stream->session && tls_session_has_input(stream->session)));
 }
 
 /* Returns the error. Nobody is called from in here: closed() follows from the loop. */
@@ -188,6 +190,7 @@ static void release(struct bytestream *stream) {
         stream->session = tls_session_free(stream->session);
         stream->event = sd_event_unref(stream->event);
         buffer_clear(&stream->output);
+        buffer_clear(&stream->unread);
         stream->fd = close_fd(stream->fd);
 }
 
@@ -481,6 +484,26 @@ static ssize_t read_clear(struct bytestream *stream, void *p, size_t n) {
         return k < 0 ? -EAGAIN : k;
 }
 
+static ssize_t read_unread(struct bytestream *stream, void *p, size_t n) {
+        n = MIN(n, buffer_length(&stream->unread));
+        memcpy(p, buffer_bytes(&stream->unread), n);
+        buffer_consume(&stream->unread, n);
+        return (ssize_t) n;
+}
+
+int bytestream_unread(struct bytestream *stream, const void *p, size_t n) {
+        int r;
+
+        if (stream->state >= STREAM_FAILED)
+                return stream->error;
+        r = buffer_append(&stream->unread, p, n);
+        return r < 0 ? fail_errno(stream, r) : 0;
+}
+
+size_t bytestream_unread_bytes(const struct bytestream *stream) {
+        return buffer_length(&stream->unread);
+}
+
 ssize_t bytestream_read(struct bytestream *stream, void *p, size_t n) {
         ssize_t k;
 
@@ -497,7 +520,9 @@ ssize_t bytestream_read(struct bytestream *stream, void *p, size_t n) {
         }
 
         n = MIN(n, stream->turn);
-        if (!stream->session)
+        if (buffer_length(&stream->unread) > 0)
+                k = read_unread(stream, p, n);
+        else if (!stream->session)
                 k = read_clear(stream, p, n);
         else
                 k = tls_session_read(stream->session, p, n);

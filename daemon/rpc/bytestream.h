@@ -60,6 +60,11 @@ DEFINE_CLEANUP(struct bytestream, bytestream_free)
  * turn: readable() is told again.
  */
 ssize_t bytestream_read(struct bytestream *stream, void *p, size_t n);
+/* Gives back the last of what was just read: it comes again, first, when readable() is told again. 0 or
+ * -ENOMEM. */
+int bytestream_unread(struct bytestream *stream, const void *p, size_t n);
+/* Bytes given back, and not read again. */
+size_t bytestream_unread_bytes(const struct bytestream *stream);
 /* While off, readable() is not told and no more is read from the socket: how a reader stops its writer. */
 void bytestream_set_reading(struct bytestream *stream, bool on);
 

@@ -32,6 +32,8 @@ struct http2 {
         struct quota_charge bytes_charge, streams_charge;
         bool busy;              /* others go first */
         size_t header_bytes;    /* of all streams */
+        size_t block_bytes;     /* of the header block that is coming in */
+        size_t data_left;       /* of the DATA frame that is coming in */
         size_t out_bytes;       /* queued on all streams */
         size_t held_bytes;      /* in all streams' held buffers */
         size_t withheld_window; /* of the connection's, not given back while too much is held */
@@ -40,10 +42,10 @@ struct http2 {
         size_t n_gathered;
 
         bool receiving, flushing;
-        bool failed;     /* the bytestream has: its closed() follows */
-        bool starved;    /* nghttp2 could not note down something to be said: http2_flush() ends it */
+        bool failed;    /* the bytestream has: its closed() follows */
+        bool starved;   /* nghttp2 could not note down something to be said: http2_flush() ends it */
         bool abandoned; /* the owner has called http2_abandon(), and hears nothing any more */
-        bool closed;     /* the owner has heard closed(), or has called http2_free() */
+        bool closed;    /* the owner has heard closed(), or has called http2_free() */
         bool goaway_told;
         enum http2_drain draining;
         char *reason;            /* why we terminated */

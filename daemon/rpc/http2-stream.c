@@ -4,6 +4,13 @@
 /* Largest DATA frame we make; the peer's SETTINGS_MAX_FRAME_SIZE (16 KiB at least) may say less. */
 #define DATA_FRAME_MAX (64 * 1024)
 
+/*
+ * A header block that is too large is read to its end, so that its caller can be told. Not for ever: one
+ * byte can stand for 4 KB of it (RFC 7541, 7.3), which nghttp2 looks through. Past this it only takes it
+ * apart, and the stream is reset.
+ */
+#define HEADER_BLOCK_BYTES (4 * (size_t) HTTP2_HEADER_BYTES)
+
 /* Headers, a call and its messages: a call that needs more is out of the contract. */
 #define ARENA_EXTRA (256 * 1024)
 
@@ -159,6 +166,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 
         if (h->closed)
                 return NGHTTP2_ERR_CALLBACK_FAILURE;
+        h->block_bytes = 0;
         if (!h->server || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
                 return 0;
         stream = stream_new(h, frame->hd.stream_id);
@@ -181,7 +189,11 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                 void *userdata) {
         struct http2_stream *stream = find_stream(session, frame->hd.stream_id);
         struct http2_header header = { .n_name = n_name };
+        struct http2 *h = userdata;
 
+        h->block_bytes += n_name + n_value + 32;
+        if (h->block_bytes > HEADER_BLOCK_BYTES)
+                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
         if (!stream)
                 return 0;
         stream->header_bytes += n_name + n_value + 32;
@@ -224,6 +236,13 @@ static int hold_data(struct http2_stream *stream, const uint8_t *data, size_t n)
         return r;
 }
 
+static int on_begin_frame(nghttp2_session *session _unused_, const nghttp2_frame_hd *frame, void *userdata) {
+        struct http2 *h = userdata;
+
+        h->data_left = frame->type == NGHTTP2_DATA ? frame->length : 0;
+        return 0;
+}
+
 static int on_data_chunk(nghttp2_session *session, uint8_t flags _unused_, int32_t id, const uint8_t *data,
                 size_t n, void *userdata) {
         struct http2 *h = userdata;
@@ -231,6 +250,7 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags _unused_, int32
         size_t taken = 0;
         int r = 0;
 
+        h->data_left -= n;
         if (h->closed)
                 return NGHTTP2_ERR_CALLBACK_FAILURE;
         if (!stream) {
@@ -624,6 +644,7 @@ void http2_stream_reset(struct http2_stream *stream, uint32_t code) {
 void http2_stream_set_callbacks(nghttp2_session_callbacks *callbacks) {
         nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
         nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+        nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
         nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
         nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
         nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);

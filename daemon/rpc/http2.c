@@ -15,14 +15,21 @@
  */
 #define STREAM_BYTES 2048
 
-/* One that has taken much of the loop's time gets less of it in one go, and after the others. */
-#define TURN_USEC     (1 * USEC_PER_MSEC)
+/* A peer gets so much of the loop's time in one go; one that has taken much of it lately, after the others.
+ */
+#define TURN_USEC (1 * USEC_PER_MSEC)
+/* … and less is read for it: what its turn leaves of that is kept. */
 #define BUSY_BYTES    2048
 #define BUSY_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 2)
 
 /* Reads, and batches sent, in one wake-up before other connections get their turn. */
 #define READS_MAX   64
 #define BATCHES_MAX 4
+
+/* What a peer sends is taken in by parts, for its turn to end between them: a dozen small calls, or, of what
+ * is data for longer, so much. */
+#define PART_BYTES      512
+#define DATA_PART_BYTES 2048
 
 /* RFC 9113, 10.5: streams reset by the client, and frames that carry nothing, per ten seconds. */
 #define RESETS_MAX      500
@@ -61,6 +68,7 @@ int http2_charge(struct http2 *h, size_t n) {
 
         if (!h->account || h->closed)
                 return 0;
+        bytes += bytestream_unread_bytes(h->bytes);
         r = quota_charge(h->account, QUOTA_STREAMS, h->n_streams, &h->streams_charge);
         return r < 0 ? r : quota_charge(h->account, QUOTA_BYTES, bytes, &h->bytes_charge);
 }
@@ -416,14 +424,38 @@ static void count_time(struct http2 *h, uint64_t begin_usec) {
                         h->flush_source, busy ? BUSY_PRIORITY : SD_EVENT_PRIORITY_NORMAL);
 }
 
+/* How much of the next n bytes is taken in without a look at the time. */
+static size_t next_part(const struct http2 *h, size_t n) {
+        size_t data = MIN(h->data_left, (size_t) DATA_PART_BYTES);
+
+        return h->account ? MIN(n, MAX(data, (size_t) PART_BYTES)) : n;
+}
+
+/* Takes bytes in, as many as the peer's turn allows; the rest is for the next one. */
+static void take_in(struct http2 *h, const uint8_t *bytes, size_t n) {
+        size_t at = 0;
+
+        while (at < n && !h->closed) {
+                size_t part = next_part(h, n - at);
+                ssize_t taken = nghttp2_session_mem_recv(h->session, bytes + at, part);
+
+                if (taken < 0 && !h->closed)
+                        end(h, -EPROTO, nghttp2_strerror((int) taken));
+                at += part;
+                if (at < n && !h->closed && has_had_its_turn(h)) {
+                        h->failed = h->failed || bytestream_unread(h->bytes, bytes + at, n - at) < 0;
+                        return;
+                }
+        }
+}
+
 static void receive(struct http2 *h) {
         uint8_t piece[GATHER_BYTES];
 
         h->received_usec = now_usec(CLOCK_MONOTONIC);
-        for (unsigned i = 0; i < READS_MAX && !h->closed && !has_had_its_turn(h); i++) {
-                ssize_t n, taken;
+        for (unsigned i = 0; i < READS_MAX && !h->closed && !h->failed && !has_had_its_turn(h); i++) {
+                ssize_t n = bytestream_read(h->bytes, piece, h->busy ? BUSY_BYTES : sizeof(piece));
 
-                n = bytestream_read(h->bytes, piece, h->busy ? BUSY_BYTES : sizeof(piece));
                 if (n == -EAGAIN)
                         return;
                 if (n < 0) {
@@ -434,11 +466,7 @@ static void receive(struct http2 *h) {
                         end(h, -ECONNRESET, "closed by the peer");
                         return;
                 }
-                taken = nghttp2_session_mem_recv(h->session, piece, (size_t) n);
-                if (taken < 0 && !h->closed) {
-                        end(h, -EPROTO, nghttp2_strerror((int) taken));
-                        return;
-                }
+                take_in(h, piece, (size_t) n);
         }
 }
 
@@ -456,7 +484,12 @@ static void on_readable(struct bytestream *bytes _unused_, void *userdata) {
 }
 
 static void on_writable(struct bytestream *bytes _unused_, void *userdata) {
-        http2_flush(userdata);
+        struct http2 *h = http2_ref(userdata);
+        uint64_t begin_usec = now_usec(CLOCK_MONOTONIC);
+
+        http2_flush(h);
+        count_time(h, begin_usec);
+        http2_unref(h);
 }
 
 static void on_closed(struct bytestream *bytes _unused_, int error, const char *reason, void *userdata) {

@@ -4,6 +4,7 @@ of it) or gRPC's PROTOCOL-HTTP2 names, and costs others nothing: a client that b
 memory stays bounded."""
 
 import struct
+import time
 
 import grpc
 import pytest
@@ -508,6 +509,21 @@ def test_continuation_flood(victim, piece):
         connection.send(frame(h2raw.HEADERS, 0, 1, HEADERS))
         total = min(100_000_000, 1_000_000 * len(block))
         assert connection.flood(block * many for _ in range(total // (len(block) * many))) in CUT_OFF
+
+
+@pytest.mark.parametrize("gap", [0, 2], ids=["a call", "many calls"])
+def test_header_bomb(victim, gap):
+    """RFC 7541, 7.3: one byte stands for a header of 4 KB, 60 000 times: 240 MB to look through, in each call."""
+    bomb = b"\x40" + hpack(("bomb", "x" * 4000))[1:]
+    with victim.connect() as connection:
+        begin = time.monotonic()
+        for stream in range(1, 2 + 40 * gap, 2):
+            block = HEADERS + (bomb if stream == 1 else b"") + b"\xbe" * 60_000
+            connection.send(frame(h2raw.HEADERS, END_HEADERS | END_STREAM, stream, block))
+            assert connection.receive_refusal(stream) == h2raw.INTERNAL_ERROR
+        connection.request(1001, grpc_message(b""))
+        assert connection.receive_response(1001)[0]["grpc-status"] == "0"
+        assert time.monotonic() - begin < 20  # looked through, 41 of them would take a minute
 
 
 FLOODS = {
