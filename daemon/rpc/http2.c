@@ -31,11 +31,6 @@
 #define PART_BYTES      512
 #define DATA_PART_BYTES 2048
 
-/* RFC 9113, 10.5: streams reset by the client, and frames that carry nothing, per ten seconds. */
-#define RESETS_MAX      500
-#define IDLE_FRAMES_MAX 1000
-#define FLOOD_INTERVAL  (10 * USEC_PER_SEC)
-
 /* How long a peer may take to answer the PING between the two GOAWAYs of a graceful end. */
 #define DRAIN_PING_USEC (1 * USEC_PER_SEC)
 
@@ -58,6 +53,7 @@ void http2_set_account(struct http2 *h, struct quota_account *account) {
         quota_release(&h->bytes_charge);
         quota_release(&h->streams_charge);
         h->account = account;
+        h->flood = quota_account_flood(account) ?: &h->own_flood;
         (void) http2_charge(h, 0);
 }
 
@@ -518,9 +514,9 @@ static int http2_new(struct http2 **ret, sd_event *event, bool server, const str
                 .config = *config,
                 .server = server,
                 .budget.limit = config->connection_bytes,
-                .resets = { .interval_usec = FLOOD_INTERVAL, .burst = RESETS_MAX },
-                .idle_frames = { .interval_usec = FLOOD_INTERVAL, .burst = IDLE_FRAMES_MAX },
+                .flood = &h->own_flood,
         };
+        quota_flood_init(&h->own_flood);
         list_init(&h->streams);
         r = sd_event_add_defer(event, &h->flush_source, on_flush, h);
         if (r >= 0)

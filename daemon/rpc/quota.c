@@ -10,6 +10,13 @@
 #define SPEND_PERIOD_USEC (100 * USEC_PER_MSEC)
 #define SPEND_USEC        (20 * USEC_PER_MSEC)
 
+/* Within so much time, one identity may have streams reset, and send frames that carry nothing. */
+#define FLOOD_USEC      (10 * USEC_PER_SEC)
+#define RESETS_MAX      500
+#define IDLE_FRAMES_MAX 1000
+/* Through the trusted one come the resets of many, who have had these limits before. */
+#define TRUSTED_FACTOR 16
+
 struct quota {
         unsigned n_refs; /* the owner's, and one for each account */
         struct quota_limit limits[_QUOTA_RESOURCE_MAX];
@@ -30,6 +37,8 @@ struct quota_account {
         size_t used[_QUOTA_RESOURCE_MAX];
         uint64_t period_usec, spent_usec; /* CLOCK_MONOTONIC of the period's begin; spent in it */
         bool busy;
+        struct quota_flood flood;
+        uint64_t left_usec; /* CLOCK_MONOTONIC: when the last reference went */
 };
 
 static const char *const resource_names[] = {
@@ -57,9 +66,19 @@ int quota_new(struct quota **ret, const struct quota_limit limits[static _QUOTA_
         return 0;
 }
 
+static void account_free(struct quota_account *account) {
+        list_remove(&account->link);
+        free(account->name);
+        free(account);
+}
+
 struct quota *quota_unref(struct quota *quota) {
+        struct quota_account *account;
+
         if (!quota || --quota->n_refs > 0)
                 return NULL;
+        while ((account = LIST_FIRST(&quota->accounts, struct quota_account, link)))
+                account_free(account);
         free(quota->trusted);
         free(quota);
         return NULL;
@@ -75,15 +94,28 @@ int quota_trust(struct quota *quota, const char *name) {
         return 0;
 }
 
-int quota_account_get(struct quota *quota, const char *name, bool identified, struct quota_account **ret) {
-        struct quota_account *account;
+/* The account of that name, or NULL; those that have been left for long are forgotten by the way. */
+static struct quota_account *find_account(struct quota *quota, const char *name, bool identified) {
+        struct quota_account *account, *next, *found = NULL;
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
 
-        LIST_FOREACH(account, &quota->accounts, link)
-                if (account->identified == identified && streq(account->name, name)) {
-                        account->n_refs++;
-                        *ret = account;
-                        return 0;
-                }
+        LIST_FOREACH_SAFE(account, next, &quota->accounts, link)
+                if (account->identified == identified && streq(account->name, name))
+                        found = account;
+                else if (account->n_refs == 0 && now - account->left_usec >= FLOOD_USEC)
+                        account_free(account);
+        return found;
+}
+
+int quota_account_get(struct quota *quota, const char *name, bool identified, struct quota_account **ret) {
+        struct quota_account *account = find_account(quota, name, identified);
+
+        if (account) {
+                if (account->n_refs++ == 0)
+                        quota->n_refs++;
+                *ret = account;
+                return 0;
+        }
         account = calloc(1, sizeof(*account));
         if (!account)
                 return -ENOMEM;
@@ -98,6 +130,11 @@ int quota_account_get(struct quota *quota, const char *name, bool identified, st
                 free(account);
                 return -ENOMEM;
         }
+        quota_flood_init(&account->flood);
+        if (account->trusted) {
+                account->flood.resets.burst *= TRUSTED_FACTOR;
+                account->flood.idle.burst *= TRUSTED_FACTOR;
+        }
         quota->n_refs++;
         list_append(&quota->accounts, &account->link);
         *ret = account;
@@ -105,12 +142,15 @@ int quota_account_get(struct quota *quota, const char *name, bool identified, st
 }
 
 struct quota_account *quota_account_unref(struct quota_account *account) {
+        struct quota *quota;
+
         if (!account || --account->n_refs > 0)
                 return NULL;
-        list_remove(&account->link);
-        quota_unref(account->quota);
-        free(account->name);
-        free(account);
+        account->left_usec = now_usec(CLOCK_MONOTONIC);
+        quota = account->quota;
+        if (!account->identified)
+                account_free(account);
+        quota_unref(quota);
         return NULL;
 }
 
@@ -198,4 +238,15 @@ bool quota_account_spend(struct quota_account *account, uint64_t usec) {
         account->spent_usec += usec;
         account->busy = account->busy || account->spent_usec > SPEND_USEC;
         return account->busy && !account->trusted;
+}
+
+void quota_flood_init(struct quota_flood *flood) {
+        *flood = (struct quota_flood){
+                .resets = { .interval_usec = FLOOD_USEC, .burst = RESETS_MAX },
+                .idle = { .interval_usec = FLOOD_USEC, .burst = IDLE_FRAMES_MAX },
+        };
+}
+
+struct quota_flood *quota_account_flood(struct quota_account *account) {
+        return account->identified ? &account->flood : NULL;
 }

@@ -8,6 +8,7 @@
  */
 
 #include "peer-limit.h"
+#include "ratelimit.h"
 
 enum quota_resource {
         QUOTA_NONE,
@@ -50,7 +51,11 @@ struct quota *quota_unref(struct quota *quota);
  */
 int quota_trust(struct quota *quota, const char *name);
 
-/* A reference to the account of that name; names of identities and of addresses are apart. 0 or -ENOMEM. */
+/*
+ * A reference to the account of that name; names of identities and of addresses are apart. That of an
+ * identity is kept for a while after the last reference has gone: who leaves and comes again is no other. 0
+ * or -ENOMEM.
+ */
 int quota_account_get(struct quota *quota, const char *name, bool identified, struct quota_account **ret);
 struct quota_account *quota_account_unref(struct quota_account *account);
 
@@ -75,3 +80,13 @@ const char *quota_resource_name(enum quota_resource resource);
  * others go first.
  */
 bool quota_account_spend(struct quota_account *account, uint64_t usec);
+
+/* RFC 9113, 10.5: what is no error, and a flood when there is much of it. */
+struct quota_flood {
+        struct ratelimit resets; /* streams that were opened for nothing */
+        struct ratelimit idle;   /* frames that carry nothing */
+};
+void quota_flood_init(struct quota_flood *flood);
+/* On all of an identity's connections; NULL: it is an address's, and each of its connections counts by
+ * itself. */
+struct quota_flood *quota_account_flood(struct quota_account *account);

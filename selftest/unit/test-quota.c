@@ -116,3 +116,33 @@ Test(quota, who_takes_the_loop_stands_back) {
         quota_account_unref(trusted);
         quota_unref(quota);
 }
+
+Test(quota, who_leaves_and_comes_again_is_no_other) {
+        struct quota *quota = make(1, 1);
+        struct quota_account *a = account(quota, "a", true), *b = account(quota, "b", true), *address,
+                             *trusted;
+        unsigned n = 0;
+
+        while (ratelimit_pass(&quota_account_flood(a)->resets, NULL))
+                n++;
+        cr_assert_gt(n, 100);
+        cr_assert(quota_account_spend(a, USEC_PER_SEC));
+        quota_account_unref(a);
+        a = account(quota, "a", true);
+        cr_assert_not(ratelimit_pass(&quota_account_flood(a)->resets, NULL));
+        cr_assert(quota_account_spend(a, 0));
+        cr_assert(ratelimit_pass(&quota_account_flood(b)->resets, NULL));
+
+        address = account(quota, "a", false);
+        cr_assert_null(quota_account_flood(address));
+        cr_assert_eq(quota_trust(quota, "t"), 0);
+        trusted = account(quota, "t", true);
+        for (unsigned i = 0; i < 2 * n; i++)
+                cr_assert(ratelimit_pass(&quota_account_flood(trusted)->resets, NULL));
+        quota_account_unref(address);
+        quota_account_unref(trusted);
+        quota_account_unref(a);
+        quota_account_unref(b);
+        /* Those that were left go with it. */
+        quota_unref(quota);
+}
