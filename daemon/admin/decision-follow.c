@@ -133,6 +133,8 @@ static void stream_finished(
                 call_later(follower, follower->retry_usec);
                 follower->retry_usec = MIN(follower->retry_usec * 2, RETRY_MAX_USEC);
         }
+        if (status->code == RPC_OK)
+                reason = "it has ended the stream";
         if (status->code == RPC_UNIMPLEMENTED)
                 reason = "it is older than this, and does not tell";
         if (i == DENIALS)

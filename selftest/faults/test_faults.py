@@ -15,9 +15,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
 
-from admin_fleet import TIMEOUT, Admin, Empty, Watcher, app, certificates, pb  # noqa: E402, F401
+from admin_fleet import APPVM, RUNNING, TIMEOUT, Admin, Agent, Empty, Watcher, app, certificates, pb  # noqa: E402, F401
 from faults import KINDS, Faults  # noqa: E402
+from test_decisions import Decisions, Teller, Wish  # noqa: E402
 
+Question = pb.msg("access.DecideRequest")
 ServiceRequest = pb.msg("admin.ServiceRequest")
 TimezoneRequest = pb.msg("admin.TimezoneRequest")
 UnitStatusRequest = pb.msg("admin.UnitStatusRequest")
@@ -104,6 +106,42 @@ def test_one_failure_breaks_nothing_else(admin, app, faults, connected):
         settle(admin)
     standing.QueryList(Empty(), timeout=TIMEOUT)
     assert admin.stop() == 0
+    assert faults.in_use <= BLOCKS_KEPT
+
+
+def decide_and_watch(stub, admin_stub, teller):
+    """What the rules decide is asked for and watched, while the admin and an agent deny something."""
+    ends(stub.Decide, Question(Principal="gui-vm", Action="StartVM", Resource="admin", Context='{"VmName": "app-vm"}'))
+    watch = stub.WatchDecisions(Wish(Permits=True), timeout=TIMEOUT)
+    try:
+        assert next(watch).Source.VmName == "admin-vm"
+        teller.deny()
+        ends(admin_stub.Poweroff, Empty())  # which is told, up to so many in a minute, before it ends
+    except grpc.RpcError as error:
+        assert error.code() != grpc.StatusCode.DEADLINE_EXCEEDED, error
+    watch.cancel()
+
+
+def test_decisions_are_told_after_a_failure(certificates, tmp_path, faults):  # noqa: F811
+    rules, teller = tmp_path / "rules.cedar", Teller()
+    rules.write_text('permit (principal, action, resource) unless { action == Command::"Poweroff" };')
+    environment = {**faults.environment, "ACCESS_CONTROL": "true", "CEDAR_FILE": str(rules)}
+    with Admin(certificates, tmp_path, environment) as admin:
+        with Agent(certificates, "app-vm", services={"access.AccessService": teller}) as agent:
+            agent.set("clock.service", RUNNING)
+            agent.register(admin, APPVM, {"clock.service": 13})
+            settle(admin)
+            stub, admin_stub = pb.stub(admin.channel(), "access.AccessService"), admin.stub()
+            for _ in points(faults, lambda: decide_and_watch(stub, admin_stub, teller), 60):
+                settle(admin)
+                watch = Decisions(admin)
+                while watch.source()[::2] != ("app-vm", True):
+                    pass
+                teller.deny(Reason="after all")
+                while watch.decision().Reason != "after all":
+                    pass
+                watch.close()
+            assert admin.stop() == 0
     assert faults.in_use <= BLOCKS_KEPT
 
 

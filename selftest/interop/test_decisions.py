@@ -176,30 +176,49 @@ def test_stopping_ends_it(certificates, tmp_path, rules):  # noqa: F811
 
 
 class Teller:
-    """AccessService of an agent, which tells what a test puts into its queues."""
+    """AccessService of an agent, which tells those who watch, or whoever will be first, what a test has it tell."""
 
     def __init__(self, refusal=None):
-        self.denials, self.permits = queue.Queue(), queue.Queue()
         self.asked = queue.Queue()  # "denials", "permits", and "end" when one has ended
         self._refusal = refusal
+        self._lock = threading.Lock()
+        self._streams = {"denials": [], "permits": []}
+        self._early = {"denials": [], "permits": []}
 
     def WatchDecisions(self, request, context):
-        self.asked.put("permits" if request.Permits else "denials")
-        context.add_callback(lambda: self.asked.put("end"))
+        kind, items = "permits" if request.Permits else "denials", queue.Queue()
+        self.asked.put(kind)
+        context.add_callback(lambda: self._end(kind, items))
         if self._refusal:
             context.abort(*self._refusal)
-        items = self.permits if request.Permits else self.denials
-        context.add_callback(lambda: items.put(None))
-        yield Item(Source=pb.msg("access.DecisionSource")(VmName="elsewhere", Followed=True))
-        yield from iter(items.get, None)
+        items.put(Item(Source=pb.msg("access.DecisionSource")(VmName="elsewhere", Followed=True)))
+        with self._lock:
+            for item in self._early[kind]:
+                items.put(item)
+            self._early[kind] = []
+            self._streams[kind].append(items)
+        return iter(items.get, None)
 
     def deny(self, **fields):
         decision = Decision(VmName="elsewhere", Daemon="forged", Peer="net-vm", Method="systemd.UnitControlService/StartUnit", **fields)
-        self.denials.put(Item(Decision=decision))
-        self.permits.put(Item(Decision=decision))  # an agent tells both
+        self._tell("denials", decision)
+        self._tell("permits", decision)  # an agent tells both
 
     def permit(self):
-        self.permits.put(Item(Decision=Decision(Allowed=True, Peer="net-vm", Method="systemd.UnitControlService/StopUnit")))
+        self._tell("permits", Decision(Allowed=True, Peer="net-vm", Method="systemd.UnitControlService/StopUnit"))
+
+    def _tell(self, kind, decision):
+        with self._lock:
+            for items in self._streams[kind]:
+                items.put(Item(Decision=decision))
+            if not self._streams[kind]:
+                self._early[kind].append(Item(Decision=decision))
+
+    def _end(self, kind, items):
+        with self._lock:
+            self._streams[kind] = [other for other in self._streams[kind] if other is not items]
+        items.put(None)
+        self.asked.put("end")
 
     def expect(self, what):
         assert self.asked.get(timeout=TIMEOUT) == what
