@@ -317,6 +317,9 @@ int registry_put_agent(struct registry *registry, const struct registry_agent_va
                 struct registry_agent **ret) {
         char name[REGISTRY_NAME_MAX + 1];
         struct registry_entry *held;
+        struct ratelimit registrations;
+        bool returns;
+        int r;
 
         if ((size_t) snprintf(name, sizeof(name), "givc-%s.service", values->vm) >= sizeof(name))
                 return -EINVAL;
@@ -326,9 +329,17 @@ int registry_put_agent(struct registry *registry, const struct registry_agent_va
                 *ret = held->agent;
                 return change_agent(registry, held->agent, values);
         }
+        /* As another kind, it has no more registrations left than before: a VM that changes its kind every
+         * time makes as much noise as one that changes its units. */
+        returns = held && held->type.service == COMPONENT_MGR;
+        if (returns)
+                registrations = held->agent->registrations;
         if (held)
                 registry_remove(registry, held);
-        return add_agent(registry, name, values, ret);
+        r = add_agent(registry, name, values, ret);
+        if (r >= 0 && returns)
+                (*ret)->registrations = registrations;
+        return r;
 }
 
 static int add_unit(struct registry *registry, struct registry_agent *agent, const char *name,

@@ -133,6 +133,13 @@ Test(registry, an_agent_that_comes_as_another_kind_begins_anew) {
         cr_assert_str_eq(news(), "-a.service -givc-x-vm.service +givc-x-vm.service");
 }
 
+Test(registry, another_kind_is_no_way_around_the_limit_of_registrations) {
+        unsigned n = 0;
+
+        while (ratelimit_pass(&put_agent("x-vm", n % 2 > 0 ? 8 : 12)->registrations, NULL))
+                cr_assert_leq(++n, 2 * REGISTRY_UNITS_MAX);
+}
+
 Test(registry, a_vm_that_goes_down_takes_its_agent_along_and_stays) {
         struct registry_agent *host = put_agent("ghaf-host", 0), *app;
 
@@ -302,7 +309,8 @@ Test(component, what_is_shown_of_a_state) {
         cr_assert_str_eq(component_state_text(component_state_from_wire(&s)), "PoweredOff");
 }
 
-static int reserve(const char *vm, const char *application, int first, struct registry_reservation *reservation) {
+static int reserve(const char *vm, const char *application, int first,
+                struct registry_reservation *reservation) {
         *reservation = (struct registry_reservation){};
         list_init(&reservation->reservations);
         return registry_reserve(registry, vm, application, first, reservation);
