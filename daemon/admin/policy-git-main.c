@@ -105,21 +105,25 @@ static const git_remote_head *find_head(const git_remote_head **heads, size_t n,
         return NULL;
 }
 
-/* A branch goes before a tag of its name; what is neither may be a commit's id. */
+/* A branch goes before a tag of its name. As with git, a commit's id is nothing else: a server that has a
+ * branch of that name could otherwise give another commit for it. */
 static int find_ref(struct job *job, git_remote *remote) {
         static const char *const kinds[] = { "refs/heads/", "refs/tags/", "" };
+        bool is_id = strlen(job->ref) == ID_CHARACTERS && git_oid_fromstr(&job->id, job->ref) >= 0;
         const git_remote_head **heads, *head = NULL;
         size_t n;
 
         if (git_remote_ls(&heads, &n, remote) < 0)
                 return fail_git("the repository");
-        for (size_t i = 0; !head && i < ELEMENTSOF(kinds); i++) {
+        for (size_t i = 0; !is_id && !head && i < ELEMENTSOF(kinds); i++) {
                 (void) snprintf(job->ref_found, sizeof(job->ref_found), "%s%s", kinds[i], job->ref);
                 head = find_head(heads, n, job->ref_found);
         }
-        if (head)
+        if (is_id)
+                (void) snprintf(job->ref_found, sizeof(job->ref_found), "%s", job->ref);
+        else if (head)
                 job->id = head->oid;
-        else if (strlen(job->ref) != ID_CHARACTERS || git_oid_fromstr(&job->id, job->ref) < 0)
+        else
                 return policy_helper_fail(job->ref, "the repository has no such branch or tag");
         git_oid_tostr(job->id_text, sizeof(job->id_text), &job->id);
         return 0;

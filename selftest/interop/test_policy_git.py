@@ -159,6 +159,14 @@ def test_a_branch_a_tag_and_a_commit_can_be_meant(case):
         assert case.have() == {'proxy': text}
 
 
+def test_a_branch_that_is_named_as_a_commit_is_not_taken_for_it(case):
+    meant = case.repository.commit({'proxy': {'x': b'meant'}})
+    case.repository.commit({'proxy': {'x': b'of the branch'}}, ref=f'refs/heads/{meant}')
+    case.repository.git('config', 'uploadpack.allowAnySHA1InWant', 'true')
+    # With a branch of that name, libgit2 may not be able to ask for the commit.
+    assert case.fetch(ref=meant)[0] == FAILED or case.have() == {'proxy': b'meant'}
+
+
 def test_another_repository_s_commit_is_not_this_one_s(case):
     case.repository.commit(ONE)
     case.fetch()
