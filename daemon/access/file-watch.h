@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Told when a file was written as a whole, or another one has taken its place. */
+/* Told when a file was written as a whole, or another one has taken its place: also by a change of a directory or
+ * of a link by which its path leads to it. */
 
 #include "util.h"
 

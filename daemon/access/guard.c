@@ -13,14 +13,19 @@
  * something by hand; a flood is counted. */
 #define AUDIT_LINES_PER_MINUTE 300
 
+/* Where the rules are. */
+struct source {
+        char *rules, *entities; /* files, or NULL */
+        struct file_watch *rules_watch, *entities_watch;
+};
+
 struct access_guard {
         sd_event *event;
         struct access_guard_config config; /* texts are ours */
-        char *rules_file, *entities_file;
+        struct source source;
         struct access_rules *rules; /* NULL: every peer may make every call */
-        struct file_watch *rules_watch, *entities_watch;
-        uint64_t permits, denials; /* by rules, since start */
-        uint64_t failures;         /* of rules, in both */
+        uint64_t permits, denials;  /* by rules, since start */
+        uint64_t failures;          /* of rules, in both */
         struct peer_limit refusals, audits;
         struct peer_limit permits_told;                           /* which are not in the journal */
         void (*told)(Access__Decision *decision, void *userdata); /* NULL: nobody listens */
@@ -45,7 +50,7 @@ static void log_rules(const struct access_guard *guard) {
         size_t n = access_rules_count(guard->rules);
 
         log_event(n > 0 ? LOG_INFO : LOG_WARNING, &fields, "%zu access rules of %s are in force%s.", n,
-                        guard->rules_file, n > 0 ? "" : ": nobody may call anything");
+                        guard->source.rules, n > 0 ? "" : ": nobody may call anything");
 }
 
 static void on_changed(void *userdata) {
@@ -53,7 +58,7 @@ static void on_changed(void *userdata) {
         struct access_guard *guard = userdata;
         struct access_rules *rules = NULL;
 
-        if (read_rules(&rules, guard->rules_file, guard->entities_file) < 0) {
+        if (read_rules(&rules, guard->source.rules, guard->source.entities) < 0) {
                 log_event(LOG_ERR, &kept, "The access rules that were in force stay so.");
                 return;
         }
@@ -73,24 +78,31 @@ static struct file_watch *watch_file(struct access_guard *guard, const char *pat
         return watch;
 }
 
-static void replace(struct access_guard *guard, const struct access_guard_config *config,
-                struct access_rules *rules, char *rules_file, char *entities_file) {
-        file_watch_free(guard->rules_watch);
-        file_watch_free(guard->entities_watch);
-        access_rules_free(guard->rules);
-        free(guard->rules_file);
-        free(guard->entities_file);
-        guard->config = *config;
-        guard->rules = rules;
-        guard->rules_file = rules_file;
-        guard->entities_file = entities_file;
-        guard->rules_watch = watch_file(guard, rules_file);
-        guard->entities_watch = watch_file(guard, entities_file);
+static void source_clear(struct source *source) {
+        file_watch_free(source->rules_watch);
+        file_watch_free(source->entities_watch);
+        free(source->rules);
+        free(source->entities);
+        *source = (struct source){};
+}
+
+/* Before they are read: or what is written meanwhile would be missed. */
+static int source_init(struct source *source, struct access_guard *guard,
+                const struct access_guard_config *config) {
+        if (!config->rules)
+                return 0;
+        source->rules = strdup(config->rules);
+        source->entities = config->entities ? strdup(config->entities) : NULL;
+        if (!source->rules || (config->entities && !source->entities))
+                return log_error_errno(-ENOMEM, "Cannot read the access rules");
+        source->rules_watch = watch_file(guard, source->rules);
+        source->entities_watch = watch_file(guard, source->entities);
+        return 0;
 }
 
 int access_guard_configure(struct access_guard *guard, const struct access_guard_config *config) {
         _cleanup_(access_rules_freep) struct access_rules *rules = NULL;
-        _cleanup_(freep) char *rules_file = NULL, *entities_file = NULL;
+        _cleanup_(source_clear) struct source source = {};
         int r;
 
         if (config->rules && !config->tls) {
@@ -98,14 +110,17 @@ int access_guard_configure(struct access_guard *guard, const struct access_guard
                           "else.");
                 return -EINVAL;
         }
-        rules_file = config->rules ? strdup(config->rules) : NULL;
-        entities_file = config->rules && config->entities ? strdup(config->entities) : NULL;
-        if ((config->rules && !rules_file) || (rules_file && config->entities && !entities_file))
-                return log_error_errno(-ENOMEM, "Cannot read the access rules");
-        r = rules_file ? read_rules(&rules, rules_file, entities_file) : 0;
+        r = source_init(&source, guard, config);
+        if (r >= 0 && source.rules)
+                r = read_rules(&rules, source.rules, source.entities);
         if (r < 0)
                 return r;
-        replace(guard, config, TAKE_PTR(rules), TAKE_PTR(rules_file), TAKE_PTR(entities_file));
+        source_clear(&guard->source);
+        access_rules_free(guard->rules);
+        guard->config = *config;
+        guard->source = source;
+        source = (struct source){};
+        guard->rules = TAKE_PTR(rules);
         if (guard->rules)
                 log_rules(guard);
         return 0;
@@ -135,11 +150,8 @@ int access_guard_new(struct access_guard **ret, sd_event *event, const struct ac
 struct access_guard *access_guard_free(struct access_guard *guard) {
         if (!guard)
                 return NULL;
-        file_watch_free(guard->rules_watch);
-        file_watch_free(guard->entities_watch);
+        source_clear(&guard->source);
         access_rules_free(guard->rules);
-        free(guard->rules_file);
-        free(guard->entities_file);
         sd_event_unref(guard->event);
         free(guard);
         return NULL;

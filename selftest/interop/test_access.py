@@ -107,6 +107,21 @@ def test_rules_are_read_again_as_soon_as_they_are_written(admin, rules):
     stub.QueryList(Empty(), timeout=TIMEOUT)
 
 
+def test_rules_behind_a_link_are_read_again_when_it_leads_elsewhere(certificates, tmp_path):
+    for version, who in (("one", "gui-vm"), ("two", "net-vm")):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "rules.cedar").write_text(f'permit (principal == Source::"{who}", action, resource);')
+    (tmp_path / "current").symlink_to("one")
+    (tmp_path / "rules.cedar").symlink_to("current/rules.cedar")
+    with Admin(certificates, tmp_path, {"ACCESS_CONTROL": "true", "CEDAR_FILE": str(tmp_path / "rules.cedar")}) as admin:
+        admin.stub().QueryList(Empty(), timeout=TIMEOUT)
+        (tmp_path / "next").symlink_to("two")
+        (tmp_path / "next").rename(tmp_path / "current")
+        admin.expect_log("(?s)rules of .* are in force.*rules of .* are in force")
+        denial(admin.stub().QueryList)
+        admin.stub("net-vm").QueryList(Empty(), timeout=TIMEOUT)
+
+
 def test_rules_that_do_not_parse_leave_the_old_ones_in_force(admin, rules):
     rules.write_text(RULES + "\npermit (principal, action);")
     admin.expect_log(r"rules.cedar:10:26: found \) where .*\n.*stay so")
