@@ -28,9 +28,27 @@ static const char options_help[] =
                 "  --json                    Print JSON\n"
                 "  -h --help, -V --version   Help on a verb, too: givcctl watch --help\n";
 
-void help_print(FILE *file, const struct verb *verb) {
+static bool print_family(FILE *file, const char *family) {
+        const char *name = program_invocation_short_name;
+        bool any = false;
+
+        for (const struct verb *verb = verbs; verb->words; verb++) {
+                if (!verb_is_of(verb, family))
+                        continue;
+                any = true;
+                fprintf(file, "%s [OPTION...] %s%s%s\n      %s.\n", name, verb->words,
+                                *verb->arguments ? " " : "", verb->arguments, verb->summary);
+        }
+        if (any)
+                fprintf(file, "\n'%s %s WORD --help' says more of each.\n", name, family);
+        return any;
+}
+
+void help_print(FILE *file, const struct verb *verb, const char *family) {
         const char *name = program_invocation_short_name;
 
+        if (!verb && family && print_family(file, family))
+                return;
         if (verb) {
                 fprintf(file, "%s [OPTION...] %s%s%s\n\n%s.\n", name, verb->words,
                                 *verb->arguments ? " " : "", verb->arguments, verb->summary);

@@ -5,5 +5,5 @@
 
 struct verb;
 
-/* verb NULL: of the whole program. Fits a screen of 80 by 24. */
-void help_print(FILE *file, const struct verb *verb);
+/* verb NULL: of all whose first word is family, or of the whole program. Fits a screen of 80 by 24. */
+void help_print(FILE *file, const struct verb *verb, const char *family);

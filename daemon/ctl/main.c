@@ -22,7 +22,7 @@ static int run(const struct options *options) {
                 return EXIT_DONE;
         }
         if (options->help) {
-                help_print(stdout, options->verb);
+                help_print(stdout, options->verb, options->family);
                 return EXIT_DONE;
         }
         session_init(&session, options);

@@ -214,16 +214,16 @@ static int choose_verb(struct options *options, size_t n_words, size_t n_own, ch
         size_t n = 0;
 
         options->verb = verb_find(options->words, n_words, &n);
+        options->family = !options->verb && n_words > 0 ? options->words[0] : NULL;
         if (options->verb) {
                 options->arguments = options->words + n;
                 options->n_arguments = n_words - n;
                 options->n_own = n_own > n ? n_own - n : 0;
                 return 0;
         }
-        /* Of help on a family of verbs, the whole is the answer. */
         if (options->help || options->version)
                 return 0;
-        known = verb_list();
+        known = verb_list(n_words > 0 ? options->words[0] : NULL);
         if (!known)
                 return -ENOMEM;
         if (n_words == 0)

@@ -36,6 +36,7 @@ struct options {
         const char *rules, *entities, *requests, *context;
 
         const struct verb *verb;      /* NULL only with help or version */
+        const char *family;           /* where there is no such verb: the first word, or NULL */
         const char *const *arguments; /* of the verb; inside words */
         size_t n_arguments;
         size_t n_own; /* those before "--": what follows may be meant for somebody else */

@@ -42,7 +42,7 @@
         "  --entities=FILE  What there is, and what it is in, as Cedar's JSON\n"                            \
         "  --context=FILE   The context of the request: a JSON object\n"                                    \
         "  --requests=FILE  Many requests, a JSON object a line: principal, action, resource,\n"            \
-        "                   context; -: standard input\n"                                                  \
+        "                   context; -: standard input\n"                                                   \
         "Each is Type::\"id\", or a plain name: of a Source, a Command and a Module.\n"
 #define AUTH_LINT_HELP                                                                                      \
         "  --rules=FILE     Cedar's text, or its JSON format\n"                                             \
@@ -51,8 +51,8 @@
 #define AUTH_TEST_HELP                                                                                      \
         "  --rules=FILE     Cedar's text, or its JSON format\n"                                             \
         "  --entities=FILE  What there is, and what it is in, as Cedar's JSON\n"                            \
-        "FILE has expectations, as a JSON array or a JSON object a line: principal, action,\n"            \
-        "resource, context, expect (allow or deny), by (the rules that decide), name.\n"                  \
+        "FILE has expectations, as a JSON array or a JSON object a line: principal, action,\n"              \
+        "resource, context, expect (allow or deny), by (the rules that decide), name.\n"                    \
         "Exit status 1: not all of them hold.\n"
 #define AGENT_HELP "--name, --addr and --port say which agent; GIVC_NAME, GIVC_ADDR and GIVC_PORT do not.\n"
 
@@ -152,8 +152,9 @@ const struct verb verbs[] = {
                         verb_update_cachix },
         { "ctap", "OPERATION[+ARGUMENT]", 1, 1, 0, false,
                         "Have the security key do something: payload on standard input", NULL, verb_ctap },
-        { "auth why", "[PRINCIPAL ACTION RESOURCE]", 0, 3, VERB_OPTION_VM | VERB_OPTION_RULES | VERB_OPTION_REQUESTS,
-                        false, "Show what rules decide, and why; nothing is done", AUTH_WHY_HELP, verb_auth_why },
+        { "auth why", "[PRINCIPAL ACTION RESOURCE]", 0, 3,
+                        VERB_OPTION_VM | VERB_OPTION_RULES | VERB_OPTION_REQUESTS, false,
+                        "Show what rules decide, and why; nothing is done", AUTH_WHY_HELP, verb_auth_why },
         { "auth log", "", 0, 0, VERB_OPTION_VM | VERB_OPTION_PERMITS | VERB_OPTION_LIMIT, false,
                         "Show the calls that access rules of the fleet deny, as they happen",
                         "  --vm=VM          Of this VM's agent alone\n"
@@ -161,7 +162,7 @@ const struct verb verbs[] = {
                         "  --limit=N        End after so many\n",
                         verb_auth_log },
         { "auth lint", "", 0, 0, VERB_OPTION_RULES, false,
-                        "Find rules that never apply or add nothing, and methods and fields that there are not",
+                        "Find rules that never apply or add nothing, and names that there are not",
                         AUTH_LINT_HELP, verb_auth_lint },
         { "auth test", "FILE...", 1, VERB_ANY_NUMBER, VERB_OPTION_RULES, false,
                         "Test whether rules decide as files of expectations say", AUTH_TEST_HELP,
@@ -170,7 +171,8 @@ const struct verb verbs[] = {
                         verb_wifi_list },
         { "wifi status", "", 0, 0, 0, true, "Show the wireless network in use", AGENT_HELP, verb_wifi },
         { "wifi connect", "SSID", 1, 1, VERB_OPTION_WIFI, true, "Join a wireless network",
-                        "  --password-file=FILE  Its first line is the password; -: standard input. Otherwise\n"
+                        "  --password-file=FILE  Its first line is the password; -: standard input. "
+                        "Otherwise\n"
                         "                        it is asked for, on a terminal\n"
                         "  --settings=FILE       JSON, merged into the connection: for 802.1X\n" AGENT_HELP,
                         verb_wifi_connect },
@@ -178,11 +180,13 @@ const struct verb verbs[] = {
         { "wifi on", "", 0, 0, 0, true, "Switch Wi-Fi on", AGENT_HELP, verb_wifi },
         { "wifi off", "", 0, 0, 0, true, "Switch Wi-Fi off", AGENT_HELP, verb_wifi },
         { "status", "[VM|VM/UNIT|UNIT]", 0, 1, VERB_OPTION_VM, false,
-                        "Show a unit or a VM on one screen, with the end of its journal; without any, the fleet",
+                        "Show a unit or a VM on one screen, with the end of its journal; without any, the "
+                        "fleet",
                         "  --vm=VM          Where the unit is\n"
                         "The exit status is 0 when it is active, or all of the fleet is online; else 1.\n",
                         verb_status },
-        { "top", "", 0, 0, VERB_OPTION_INTERVAL | VERB_OPTION_LIMIT, false, "Show the load of all VMs, as it changes",
+        { "top", "", 0, 0, VERB_OPTION_INTERVAL | VERB_OPTION_LIMIT, false,
+                        "Show the load of all VMs, as it changes",
                         "  --interval=TIME  Between two looks (default: 2s)\n"
                         "  --limit=N        End after so many\n",
                         verb_top },
@@ -213,16 +217,22 @@ const struct verb verbs[] = {
         {},
 };
 
+bool verb_is_of(const struct verb *verb, const char *word) {
+        size_t n = strlen(word);
+
+        return strncmp(verb->words, word, n) == 0 && verb->words[n] == ' ';
+}
+
 /* How many of words the verb's own are, all of them present; else 0. */
 static size_t verb_match(const struct verb *verb, const char *const *words, size_t n_words) {
-        const char *second = strchr(verb->words, ' ');
-        size_t n = second ? (size_t) (second - verb->words) : strlen(verb->words);
-
-        if (n_words < 1 || strlen(words[0]) != n || memcmp(words[0], verb->words, n) != 0)
+        if (n_words < 1)
                 return 0;
-        if (!second)
+        if (streq(verb->words, words[0]))
                 return 1;
-        return n_words >= 2 && streq(words[1], second + 1) ? 2 : 0;
+        return n_words >= 2 && verb_is_of(verb, words[0]) &&
+                                        streq(verb->words + strlen(words[0]) + 1, words[1])
+                        ? 2
+                        : 0;
 }
 
 const struct verb *verb_find(const char *const *words, size_t n_words, size_t *ret_n) {
@@ -237,16 +247,19 @@ const struct verb *verb_find(const char *const *words, size_t n_words, size_t *r
         return NULL;
 }
 
-char *verb_list(void) {
+char *verb_list(const char *family) {
         _cleanup_(freep) char *list = NULL;
 
         for (const struct verb *verb = verbs; verb->words; verb++) {
-                char *longer = text_printf("%s%s%s", strempty(list), list ? ", " : "", verb->words);
+                char *longer;
 
+                if (family && !verb_is_of(verb, family))
+                        continue;
+                longer = text_printf("%s%s%s", strempty(list), list ? ", " : "", verb->words);
                 if (!longer)
                         return NULL;
                 free(list);
                 list = longer;
         }
-        return TAKE_PTR(list);
+        return family && !list ? verb_list(NULL) : TAKE_PTR(list);
 }

@@ -24,9 +24,9 @@ enum verb_option {
         VERB_OPTION_CACHIX = 1 << 11,
         VERB_OPTION_ONLINE = 1 << 12, /* --wait, --monitor */
         VERB_OPTION_LOGS = 1 << 13,
-        VERB_OPTION_RULES = 1 << 14, /* --rules, --entities */
+        VERB_OPTION_RULES = 1 << 14,    /* --rules, --entities */
         VERB_OPTION_REQUESTS = 1 << 15, /* --requests, --context */
-        VERB_OPTION_WIFI = 1 << 16, /* --password-file, --settings */
+        VERB_OPTION_WIFI = 1 << 16,     /* --password-file, --settings */
         VERB_OPTION_INTERVAL = 1 << 17,
         VERB_OPTION_ENSURE = 1 << 18, /* --retry, --type */
         VERB_OPTION_PERMITS = 1 << 19,
@@ -52,8 +52,12 @@ extern const struct verb verbs[]; /* the last has words NULL */
 /* The verb that the first words name, or NULL; *ret_n is how many of them it took. */
 const struct verb *verb_find(const char *const *words, size_t n_words, size_t *ret_n);
 
-/* All verbs, separated by commas, for an error message; on the heap, or NULL (ENOMEM). */
-char *verb_list(void);
+/* Whether word is the first of the verb's two: that of a family of verbs. */
+bool verb_is_of(const struct verb *verb, const char *word);
+
+/* The verbs of a family, or all where there is no such, separated by commas, for an error message; on the
+ * heap, or NULL (ENOMEM). */
+char *verb_list(const char *family);
 
 int verb_query(struct session *session, const struct options *options);
 int verb_get_status(struct session *session, const struct options *options);

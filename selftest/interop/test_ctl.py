@@ -953,13 +953,16 @@ def test_unusable_certificates(program, certs, tmp_path):
 
 def test_usage(program):
     ctl = Ctl(program, 1)
-    assert "known are query, query-list" in ctl("start", "everything", code=2)[1]
+    assert "known are query, query-list" in ctl("strat", "vm", "app-vm", code=2)[1]
+    assert "'start everything': known are start app, start vm, start service\n" in ctl("start", "everything", code=2)[1]
     assert "--port" in ctl("query", "--port", "no", code=2)[1]
     assert "--by-type" in ctl("query", "--by-type", "15", code=2)[1]
     assert "--vm" in ctl("start", "service", "demo", code=2)[1]
     out, err = ctl("--help")
     assert err == "" and len(out.splitlines()) <= 24 and max(map(len, out.splitlines())) <= 80
     assert "--limit=N" in ctl("watch", "--help")[0]
+    assert re.findall(r"\] (\w+ \w+)", ctl("start", "--help")[0]) == ["start app", "start vm", "start service"]
+    assert ctl("nothing", "--help")[0] == out
     assert re.fullmatch(r"givcctl \d[\d.]*\n", ctl("--version")[0])
 
 

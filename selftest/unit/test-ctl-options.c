@@ -92,7 +92,7 @@ static const struct {
         { "givcctl --json", "a verb is missing" },
         { "givcctl quary", "unknown verb 'quary'" },
         { "givcctl start all foo",
-                        "unknown verb 'start all': known are query, query-list, list, get-status" },
+                        "unknown verb 'start all': known are start app, start vm, start service" },
         { "givcctl start app", "'start app' wants APP..." },
         { "givcctl kill", "'kill' wants UNIT..." },
         { "givcctl start", "unknown verb 'start'" },

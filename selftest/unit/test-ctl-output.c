@@ -230,7 +230,7 @@ Test(ctl_output, help) {
         const char *help;
         unsigned lines = 0, width = 0;
 
-        help_print(file, NULL);
+        help_print(file, NULL, NULL);
         help = printed();
         for (const struct verb *verb = verbs; verb->words; verb++) {
                 const char *last = strrchr(verb->words, ' ');
