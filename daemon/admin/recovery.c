@@ -127,7 +127,7 @@ static void start(struct recovered_vm *vm, const Systemd__UnitStatus *unit) {
         vm->starts++;
         vm->recovery->n_starts++;
         log_event(LOG_WARNING, &fields, "VM %s has crashed%s%s; starting it again (%u of %u).", vm->name,
-                        text ? ": it " : "", strempty(text), vm->starts, RECOVERY_STARTS_MAX);
+                        text ? ": " : "", strempty(text), vm->starts, RECOVERY_STARTS_MAX);
         vm->waiter.done = on_started;
         if (vm_start_join(vm->recovery->manager, vm->name, &vm->waiter) < 0)
                 schedule(vm, HOST_USEC);
