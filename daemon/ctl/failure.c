@@ -61,9 +61,31 @@ enum exit_code exit_code_of_status(enum rpc_code code) {
         }
 }
 
+/* Who refused: what the admin passes on of an agent says so. */
+static void hint_denied(const struct session *session, bool by_agent) {
+        if (by_agent)
+                fprintf(stderr,
+                                "That agent's configuration lists what may be had of it, and its access "
+                                "rules "
+                                "say by whom.\n");
+        else
+                fprintf(stderr, "The access rules of %s decide what %s may do.\n", session->peer,
+                                session->identity ?: "a caller without certificate");
+}
+
+static void hint_not_offered(const struct session *session, const char *message) {
+        if (strstr(message, " is not offered by "))
+                fputs("That agent is older than this program, or its configuration does not have it.\n",
+                                stderr);
+        else if (!streq(message, "Not supported")) /* by anybody: wakeup */
+                fprintf(stderr, "%s does not offer this; it may be older than this program.\n",
+                                session->peer);
+}
+
 /* What the user can do about it, in a line of its own. */
-static void hint(const struct session *session, enum rpc_code code) {
+static void hint(const struct session *session, enum rpc_code code, const char *message) {
         bool of_agent = session->options->verb->of_agent;
+        bool by_agent = of_agent || strncmp(message, "agent ", strlen("agent ")) == 0;
 
         if (!session_is_connected(session) && code == RPC_UNAVAILABLE) {
                 fprintf(stderr,
@@ -74,7 +96,7 @@ static void hint(const struct session *session, enum rpc_code code) {
         }
         switch (code) {
         case RPC_NOT_FOUND:
-                if (of_agent)
+                if (by_agent)
                         fputs("An agent shows only the units that its configuration lists.\n", stderr);
                 else
                         fprintf(stderr, "'%s query' shows what is registered.\n",
@@ -82,8 +104,7 @@ static void hint(const struct session *session, enum rpc_code code) {
                 return;
         case RPC_PERMISSION_DENIED:
         case RPC_UNAUTHENTICATED:
-                fprintf(stderr, "The access rules of %s decide what %s may do.\n", session->peer,
-                                session->identity ?: "a caller without certificate");
+                hint_denied(session, by_agent);
                 return;
         case RPC_UNAVAILABLE:
                 if (!of_agent)
@@ -94,8 +115,7 @@ static void hint(const struct session *session, enum rpc_code code) {
                 fputs("It may still come to pass. --timeout gives it longer.\n", stderr);
                 return;
         case RPC_UNIMPLEMENTED:
-                fprintf(stderr, "%s does not offer this; it may be older than this program.\n",
-                                session->peer);
+                hint_not_offered(session, message);
                 return;
         default:
                 return;
@@ -119,6 +139,6 @@ int fail_status(const struct session *session, const char *what, const struct rp
         _cleanup_(freep) char *text = status_text(session, status);
 
         complain("%s: %s", what, text ?: strerror(ENOMEM));
-        hint(session, status->code);
+        hint(session, status->code, status->message);
         return exit_code_of_status(status->code);
 }

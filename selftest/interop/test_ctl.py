@@ -822,6 +822,14 @@ def test_hints(ctl, fake):
     assert "'givcctl query' shows what is registered." in ctl("get-status", "net-vm", "demo", code=3)[1]
     fake.fail = (grpc.StatusCode.PERMISSION_DENIED, "no rule", None)
     assert re.search(r"access rules of admin-vm at .* what me may do", ctl("reboot", code=4)[1])
+    fake.fail = (grpc.StatusCode.PERMISSION_DENIED, "agent givc-net-vm.service failed StopUnit: unit is not whitelisted", None)
+    err = ctl("stop", "service", "demo", "--vm=net-vm", code=4)[1]
+    assert "configuration" in err and "access rules of admin-vm" not in err
+    fake.fail = (grpc.StatusCode.UNIMPLEMENTED, "NotifyUser is not offered by net-vm: not here", None)
+    err = ctl("notify-user", "net-vm", code=1)[1]
+    assert "That agent is older" in err and "admin-vm" not in err
+    fake.fail = (grpc.StatusCode.UNIMPLEMENTED, "Not supported", None)
+    assert ctl("wakeup", code=1)[1] == "givcctl: cannot wake the host up: UNIMPLEMENTED: Not supported\n"
     fake.fail = (grpc.StatusCode.UNAVAILABLE, "the agent of net-vm is offline", None)
     err = ctl("get-status", "net-vm", "demo", code=5)[1]
     assert "ONLINE" in err and "Is it up?" not in err
