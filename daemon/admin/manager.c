@@ -255,6 +255,7 @@ static const struct rpc_server_ops server_ops = {
  * agent (givc-agent(8)): one peer gets no more of it than leaves the others some there.
  */
 static const struct quota_limit resources[_QUOTA_RESOURCE_MAX] = {
+        [QUOTA_NAMES] = { REGISTRY_ENTRIES_MAX, REGISTRY_UNITS_MAX },
         [QUOTA_WATCHERS] = { 1024, 16 },
         [QUOTA_LOGS] = { 128, 4 },
         [QUOTA_RELAYS] = { 128, 16 },

@@ -40,7 +40,7 @@ static void refuse_for_error(struct manager *manager, struct rpc_call *call,
                                 "the name is held by a unit of another VM");
                 break;
         case -EDQUOT:
-                refuse(manager, call, request, RPC_RESOURCE_EXHAUSTED, "too many units of one agent");
+                refuse(manager, call, request, RPC_RESOURCE_EXHAUSTED, "too many names of one VM");
                 break;
         case -ENOSPC:
                 refuse(manager, call, request, RPC_RESOURCE_EXHAUSTED, "the registry is full");
@@ -68,6 +68,7 @@ static int put_agent(struct manager *manager, const struct registration *registr
                 },
                 /* What we follow, we know better than a registration that may have been overtaken. */
                 .state = registration->agent && registration->agent->online ? NULL : request->state,
+                .account = peer->account,
         };
         bool held = registration->agent && registration->agent->entry->type.vm == registration->type.vm;
         struct registry_agent *agent;

@@ -201,7 +201,24 @@ static void remove_entry(struct registry *registry, struct registry_entry *entry
         free_entry(entry);
 }
 
+/* Charges all the names of the agent to whom it is charged to, or to account if there is one. 0 or -EDQUOT.
+ */
+static int charge_names(struct registry_agent *agent, struct quota_account *account, size_t n) {
+        struct quota_charge charge = {};
+        int r;
+
+        if (account && account != agent->names.account) {
+                r = quota_charge(account, QUOTA_NAMES, n, &charge);
+                if (r < 0)
+                        return r;
+                quota_release(&agent->names);
+                agent->names = charge;
+        }
+        return agent->names.account ? quota_charge(agent->names.account, QUOTA_NAMES, n, &agent->names) : 0;
+}
+
 static void free_agent(struct registry_agent *agent) {
+        quota_release(&agent->names);
         free(agent->vm);
         free(agent->transport.protocol);
         free(agent->transport.address);
@@ -221,12 +238,15 @@ static void remove_agent(struct registry *registry, struct registry_agent *agent
 }
 
 void registry_remove(struct registry *registry, struct registry_entry *entry) {
-        if (entry->agent->entry == entry) {
-                remove_agent(registry, entry->agent);
+        struct registry_agent *agent = entry->agent;
+
+        if (agent->entry == entry) {
+                remove_agent(registry, agent);
                 return;
         }
-        entry->agent->n_units--;
+        agent->n_units--;
         remove_entry(registry, entry);
+        (void) charge_names(agent, NULL, agent->n_units + 1);
 }
 
 static int copy_transport(struct registry_transport *to, const struct registry_transport *from) {
@@ -278,6 +298,8 @@ static int add_agent(struct registry *registry, const char *name, const struct r
         agent->vm = strdup(values->vm);
         r = agent->vm ? copy_transport(&agent->transport, &values->transport) : -ENOMEM;
         if (r >= 0)
+                r = charge_names(agent, values->account, 1);
+        if (r >= 0)
                 r = insert_entry(registry, agent, name, values->type, values->state, &agent->entry);
         if (r < 0) {
                 free_agent(agent);
@@ -296,6 +318,9 @@ static int change_agent(struct registry *registry, struct registry_agent *agent,
         bool shown = false, moved = false;
         int r;
 
+        r = charge_names(agent, values->account, agent->n_units + 1);
+        if (r < 0)
+                return r;
         if (!transport_equal(&agent->transport, &values->transport)) {
                 r = copy_transport(&agent->transport, &values->transport);
                 if (r < 0)
@@ -349,9 +374,14 @@ static int add_unit(struct registry *registry, struct registry_agent *agent, con
 
         if (agent->n_units >= REGISTRY_UNITS_MAX)
                 return -EDQUOT;
-        r = insert_entry(registry, agent, name, type, state, &entry);
+        r = charge_names(agent, NULL, agent->n_units + 2);
         if (r < 0)
                 return r;
+        r = insert_entry(registry, agent, name, type, state, &entry);
+        if (r < 0) {
+                (void) charge_names(agent, NULL, agent->n_units + 1);
+                return r;
+        }
 
         list_append(agent->units.next, &entry->units); /* in front: it is stale */
         agent->n_units++;

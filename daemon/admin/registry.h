@@ -9,6 +9,7 @@
 
 #include "component.h"
 #include "list.h"
+#include "quota.h"
 #include "ratelimit.h"
 
 /* A fleet has some dozens of VMs; each agent costs us a held connection. */
@@ -49,6 +50,8 @@ struct registry_agent {
         size_t n_units;
         char *vm;
         struct registry_transport transport;
+        struct quota_charge
+                        names; /* its own and its units', to who registered it; none until that has been */
         struct ratelimit registrations; /* how often it comes with one */
         struct ratelimit ends;          /* how often the journal tells of the end of an application */
         uint64_t peer_id; /* the newest connection over which it has registered; 0: none since our start */
@@ -104,20 +107,22 @@ struct registry_agent_values {
         struct component_type type;
         struct registry_transport transport;
         const Systemd__UnitStatus *state; /* NULL: as it was, or unknown */
+        struct quota_account *
+                        account; /* who registers it, and is charged for all of its names; NULL: as it was */
 };
 
 /*
  * Adds an agent, offline, or changes the one that is held by this name. An agent that comes as another type
  * of VM is taken out, with its units, and added anew; a unit that is in the way of its name is taken out. 0,
- * -ENOSPC: no room, -ENOMEM.
+ * -EDQUOT: too many names of that account, -ENOSPC: no room, -ENOMEM.
  */
 int registry_put_agent(struct registry *registry, const struct registry_agent_values *values,
                 struct registry_agent **ret);
 
 /*
  * Adds a unit under an agent, or changes it. A VM's unit takes its name from a unit that is none. 0,
- * -EEXIST: the name is another agent's, or reserved for it, -EDQUOT: too many of this agent, -ENOSPC: no
- * room, -ENOMEM. *ret may be NULL.
+ * -EEXIST: the name is another agent's, or reserved for it, -EDQUOT: too many of this agent, or of its
+ * account, -ENOSPC: no room, -ENOMEM. *ret may be NULL.
  */
 int registry_put_unit(struct registry *registry, struct registry_agent *agent, const char *name,
                 struct component_type type, const Systemd__UnitStatus *state, struct registry_entry **ret);

@@ -46,6 +46,7 @@ static const char *const resource_names[] = {
         [QUOTA_HANDSHAKES] = "handshakes",
         [QUOTA_STREAMS] = "calls",
         [QUOTA_BYTES] = "bytes",
+        [QUOTA_NAMES] = "names",
         [QUOTA_WATCHERS] = "watchers",
         [QUOTA_MONITORS] = "monitors",
         [QUOTA_LOGS] = "log streams",

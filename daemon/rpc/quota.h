@@ -16,6 +16,7 @@ enum quota_resource {
         QUOTA_HANDSHAKES,
         QUOTA_STREAMS, /* calls under way, or answered and not yet read */
         QUOTA_BYTES,   /* of headers, requests, and answers that wait to be read */
+        QUOTA_NAMES, /* that somebody has registered, and keeps when he has gone */
         /* What calls take besides, by their method (server.h) */
         QUOTA_WATCHERS,
         QUOTA_MONITORS,

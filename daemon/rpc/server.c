@@ -497,7 +497,7 @@ static int make_quota(struct rpc_server *server) {
                 [QUOTA_BYTES] = { l->bytes, l->bytes / 2 },
         };
 
-        for (size_t i = QUOTA_WATCHERS; l->resources && i < _QUOTA_RESOURCE_MAX; i++)
+        for (size_t i = QUOTA_NAMES; l->resources && i < _QUOTA_RESOURCE_MAX; i++)
                 limits[i] = l->resources[i];
         return quota_new(&server->quota, limits);
 }

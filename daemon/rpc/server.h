@@ -64,7 +64,7 @@ struct rpc_server_limits {
         size_t handshakes;           /* at once; of one address: half of what the others leave */
         size_t bytes;                /* of headers, requests and answers, of all peers; of one: half of that */
         size_t streams;              /* at once on one connection: SETTINGS_MAX_CONCURRENT_STREAMS */
-        /* By resource, those that methods charge: NULL, or zero, nobody may have any. To outlive rpc_server_new(). */
+        /* By resource, from QUOTA_NAMES on: NULL, or zero, nobody may have any. To outlive rpc_server_new(). */
         const struct quota_limit *resources;
         uint64_t handshake_usec;
         uint64_t keepalive_usec;         /* PING after this long without a byte */

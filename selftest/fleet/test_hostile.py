@@ -129,10 +129,12 @@ def test_wrong_certificates(fleet, seconds, kind):
 def test_it_is_told(fleet):
     said = fleet.journal('admin-vm', 'givc-admin.service')
     assert re.search(r'(192\.168\.100\.4|app-vm) takes too much: it has \d+ connections', said)
+    assert 'app-vm takes too much: it has 2048 names' in said
     assert len(re.findall('takes too much', said)) < 100
     figures = fleet.run('admin-vm', ['curl', '-s', '--unix-socket', '/run/givc-admin/metrics', 'http://localhost/metrics'],
                         check=True).stdout
-    assert int(re.search(r'limited_total\{resource="connections"\} (\d+)', figures)[1]) > 0
+    for resource in 'connections', 'names', 'watchers', 'bytes':
+        assert int(re.search(rf'limited_total\{{resource="{resource}"\}} (\d+)', figures)[1]) > 0, resource
 
 
 def test_memory_stays_in_bounds(fleet, capsys):

@@ -245,6 +245,47 @@ Test(registry, has_room_for_so_many_and_no_more) {
         cr_assert_gt(n, 10000);
 }
 
+Test(registry, names_are_charged_to_who_registers_the_agent) {
+        const struct quota_limit limits[_QUOTA_RESOURCE_MAX] = { [QUOTA_NAMES] = { 100, 3 } };
+        struct registry_agent_values values = *AGENT("net-vm", 8);
+        struct registry_agent *net = put_agent("net-vm", 8);
+        struct quota_account *one, *other;
+        struct quota *quota;
+
+        cr_assert_eq(quota_new(&quota, limits), 0);
+        cr_assert_eq(quota_account_get(quota, "one", true, &one), 0);
+        cr_assert_eq(quota_account_get(quota, "other", true, &other), 0);
+        put_unit(net, "a.service", 9, "active", "running");
+        cr_assert_eq(quota_used(quota, QUOTA_NAMES), 0);
+        values.account = one;
+        cr_assert_eq(registry_put_agent(registry, &values, &net), 0);
+        cr_assert_eq(quota_account_used(one, QUOTA_NAMES), 2);
+        put_unit(net, "b.service", 9, "active", "running");
+        put_unit(net, "b.service", 9, "active", "running");
+        cr_assert_eq(quota_account_used(one, QUOTA_NAMES), 3);
+        cr_assert_eq(registry_put_unit(registry, net, "c.service", type_of(9), NULL, NULL), -EDQUOT);
+        cr_assert_null(registry_find(registry, "c.service"));
+        values.vm = "app-vm";
+        cr_assert_eq(registry_put_agent(registry, &values, &net), -EDQUOT);
+        values.account = other;
+        cr_assert_eq(registry_put_agent(registry, &values, &net), 0);
+
+        registry_remove(registry, registry_find(registry, "a.service"));
+        net = registry_find_agent(registry, "net-vm");
+        cr_assert_eq(quota_account_used(one, QUOTA_NAMES), 2);
+        put_unit(net, "c.service", 9, "active", "running");
+        values.vm = "net-vm";
+        cr_assert_eq(registry_put_agent(registry, &values, &net),
+                        -EDQUOT); /* it has one, and may have two more */
+        registry_remove(registry, net->entry);
+        cr_assert_eq(quota_account_used(one, QUOTA_NAMES), 0);
+        registry_remove(registry, registry_find(registry, "givc-app-vm.service"));
+        cr_assert_eq(quota_used(quota, QUOTA_NAMES), 0);
+        quota_account_unref(one);
+        quota_account_unref(other);
+        quota_unref(quota);
+}
+
 Test(registry, a_description_is_cut_between_characters_and_must_be_text) {
         struct registry_agent *net = put_agent("net-vm", 8);
         Systemd__UnitStatus s = status("active", "running");
