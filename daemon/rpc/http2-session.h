@@ -54,8 +54,8 @@ struct http2 {
         uint64_t received_usec; /* CLOCK_MONOTONIC of the last bytes from the peer */
         uint64_t ping_usec;     /* and of our last PING */
         unsigned pings;         /* unanswered */
-        struct quota_flood own_flood;
-        struct quota_flood *flood; /* that, or the account's */
+        struct ratelimit idle_frames, own_resets;
+        struct ratelimit *resets; /* those, or the account's */
 };
 
 /* Sends what there is: at the end of the current wake-up, or at the end of the receiving function. */

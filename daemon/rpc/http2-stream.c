@@ -335,7 +335,7 @@ static bool frame_is_idle(const nghttp2_frame *frame) {
 /* Streams that end in an error, of whoever's making: opened for nothing, again and again, they are a flood,
  * too. */
 static void count_reset(struct http2 *h) {
-        if (h->server && !ratelimit_pass(&h->flood->resets, NULL))
+        if (h->server && !ratelimit_pass(h->resets, NULL))
                 http2_terminate(h, NGHTTP2_ENHANCE_YOUR_CALM, "streams opened and reset too fast");
 }
 
@@ -365,7 +365,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 
         if (h->closed)
                 return NGHTTP2_ERR_CALLBACK_FAILURE;
-        if (frame_is_idle(frame) && !ratelimit_pass(&h->flood->idle, NULL)) {
+        if (frame_is_idle(frame) && !ratelimit_pass(&h->idle_frames, NULL)) {
                 http2_terminate(h, NGHTTP2_ENHANCE_YOUR_CALM, "flood of frames that carry nothing");
                 return 0;
         }

@@ -31,6 +31,10 @@
 #define PART_BYTES      512
 #define DATA_PART_BYTES 2048
 
+/* RFC 9113, 10.5: frames that carry nothing. Clients of gRPC send some as long as they receive much. */
+#define IDLE_FRAMES_MAX  1000
+#define IDLE_FRAMES_USEC (10 * USEC_PER_SEC)
+
 /* How long a peer may take to answer the PING between the two GOAWAYs of a graceful end. */
 #define DRAIN_PING_USEC (1 * USEC_PER_SEC)
 
@@ -53,7 +57,7 @@ void http2_set_account(struct http2 *h, struct quota_account *account) {
         quota_release(&h->bytes_charge);
         quota_release(&h->streams_charge);
         h->account = account;
-        h->flood = quota_account_flood(account) ?: &h->own_flood;
+        h->resets = quota_account_resets(account) ?: &h->own_resets;
         (void) http2_charge(h, 0);
 }
 
@@ -514,9 +518,10 @@ static int http2_new(struct http2 **ret, sd_event *event, bool server, const str
                 .config = *config,
                 .server = server,
                 .budget.limit = config->connection_bytes,
-                .flood = &h->own_flood,
+                .idle_frames = { .interval_usec = IDLE_FRAMES_USEC, .burst = IDLE_FRAMES_MAX },
+                .own_resets = { .interval_usec = QUOTA_RESETS_USEC, .burst = QUOTA_RESETS },
+                .resets = &h->own_resets,
         };
-        quota_flood_init(&h->own_flood);
         list_init(&h->streams);
         r = sd_event_add_defer(event, &h->flush_source, on_flush, h);
         if (r >= 0)

@@ -10,11 +10,9 @@
 #define SPEND_PERIOD_USEC (100 * USEC_PER_MSEC)
 #define SPEND_USEC        (20 * USEC_PER_MSEC)
 
-/* Within so much time, one identity may have streams reset, and send frames that carry nothing. */
-#define FLOOD_USEC      (10 * USEC_PER_SEC)
-#define RESETS_MAX      500
-#define IDLE_FRAMES_MAX 1000
-/* Through the trusted one come the resets of many, who have had these limits before. */
+/* How long an identity is remembered after it has left: longer than anything that is counted over time. */
+#define MEMORY_USEC (10 * USEC_PER_SEC)
+/* Through the trusted one come the resets of many, who have their own limit where it takes them. */
 #define TRUSTED_FACTOR 16
 
 struct quota {
@@ -37,7 +35,7 @@ struct quota_account {
         size_t used[_QUOTA_RESOURCE_MAX];
         uint64_t period_usec, spent_usec; /* CLOCK_MONOTONIC of the period's begin; spent in it */
         bool busy;
-        struct quota_flood flood;
+        struct ratelimit resets;
         uint64_t left_usec; /* CLOCK_MONOTONIC: when the last reference went */
 };
 
@@ -103,7 +101,7 @@ static struct quota_account *find_account(struct quota *quota, const char *name,
         LIST_FOREACH_SAFE(account, next, &quota->accounts, link)
                 if (account->identified == identified && streq(account->name, name))
                         found = account;
-                else if (account->n_refs == 0 && now - account->left_usec >= FLOOD_USEC)
+                else if (account->n_refs == 0 && now - account->left_usec >= MEMORY_USEC)
                         account_free(account);
         return found;
 }
@@ -126,15 +124,13 @@ int quota_account_get(struct quota *quota, const char *name, bool identified, st
                 .name = strdup(name),
                 .identified = identified,
                 .trusted = identified && quota->trusted && streq(name, quota->trusted),
+                .resets = { .interval_usec = QUOTA_RESETS_USEC, .burst = QUOTA_RESETS },
         };
+        if (account->trusted)
+                account->resets.burst *= TRUSTED_FACTOR;
         if (!account->name) {
                 free(account);
                 return -ENOMEM;
-        }
-        quota_flood_init(&account->flood);
-        if (account->trusted) {
-                account->flood.resets.burst *= TRUSTED_FACTOR;
-                account->flood.idle.burst *= TRUSTED_FACTOR;
         }
         quota->n_refs++;
         list_append(&quota->accounts, &account->link);
@@ -241,13 +237,6 @@ bool quota_account_spend(struct quota_account *account, uint64_t usec) {
         return account->busy && !account->trusted;
 }
 
-void quota_flood_init(struct quota_flood *flood) {
-        *flood = (struct quota_flood){
-                .resets = { .interval_usec = FLOOD_USEC, .burst = RESETS_MAX },
-                .idle = { .interval_usec = FLOOD_USEC, .burst = IDLE_FRAMES_MAX },
-        };
-}
-
-struct quota_flood *quota_account_flood(struct quota_account *account) {
-        return account->identified ? &account->flood : NULL;
+struct ratelimit *quota_account_resets(struct quota_account *account) {
+        return account->identified ? &account->resets : NULL;
 }

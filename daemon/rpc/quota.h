@@ -16,7 +16,7 @@ enum quota_resource {
         QUOTA_HANDSHAKES,
         QUOTA_STREAMS, /* calls under way, or answered and not yet read */
         QUOTA_BYTES,   /* of headers, requests, and answers that wait to be read */
-        QUOTA_NAMES, /* that somebody has registered, and keeps when he has gone */
+        QUOTA_NAMES,   /* that somebody has registered, and keeps when he has gone */
         /* What calls take besides, by their method (server.h) */
         QUOTA_WATCHERS,
         QUOTA_MONITORS,
@@ -82,12 +82,11 @@ const char *quota_resource_name(enum quota_resource resource);
  */
 bool quota_account_spend(struct quota_account *account, uint64_t usec);
 
-/* RFC 9113, 10.5: what is no error, and a flood when there is much of it. */
-struct quota_flood {
-        struct ratelimit resets; /* streams that were opened for nothing */
-        struct ratelimit idle;   /* frames that carry nothing */
-};
-void quota_flood_init(struct quota_flood *flood);
-/* On all of an identity's connections; NULL: it is an address's, and each of its connections counts by
- * itself. */
-struct quota_flood *quota_account_flood(struct quota_account *account);
+/* So many, in so much time. */
+#define QUOTA_RESETS      500
+#define QUOTA_RESETS_USEC (10 * USEC_PER_SEC)
+/*
+ * RFC 9113, 10.5: streams that end in an error, which are a flood when there are many, on all connections of
+ * an identity. NULL: it is an address's account, and each of its connections counts by itself.
+ */
+struct ratelimit *quota_account_resets(struct quota_account *account);

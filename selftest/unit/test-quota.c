@@ -123,22 +123,22 @@ Test(quota, who_leaves_and_comes_again_is_no_other) {
                              *trusted;
         unsigned n = 0;
 
-        while (ratelimit_pass(&quota_account_flood(a)->resets, NULL))
+        while (ratelimit_pass(quota_account_resets(a), NULL))
                 n++;
         cr_assert_gt(n, 100);
         cr_assert(quota_account_spend(a, USEC_PER_SEC));
         quota_account_unref(a);
         a = account(quota, "a", true);
-        cr_assert_not(ratelimit_pass(&quota_account_flood(a)->resets, NULL));
+        cr_assert_not(ratelimit_pass(quota_account_resets(a), NULL));
         cr_assert(quota_account_spend(a, 0));
-        cr_assert(ratelimit_pass(&quota_account_flood(b)->resets, NULL));
+        cr_assert(ratelimit_pass(quota_account_resets(b), NULL));
 
         address = account(quota, "a", false);
-        cr_assert_null(quota_account_flood(address));
+        cr_assert_null(quota_account_resets(address));
         cr_assert_eq(quota_trust(quota, "t"), 0);
         trusted = account(quota, "t", true);
         for (unsigned i = 0; i < 2 * n; i++)
-                cr_assert(ratelimit_pass(&quota_account_flood(trusted)->resets, NULL));
+                cr_assert(ratelimit_pass(quota_account_resets(trusted), NULL));
         quota_account_unref(address);
         quota_account_unref(trusted);
         quota_account_unref(a);
