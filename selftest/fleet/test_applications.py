@@ -27,7 +27,6 @@ case $1 in
 --at-once) exit 0 ;;
 --exit) exit 3 ;;
 --segv) kill -SEGV $$ ;;
---memory) exec -a hungry tail /dev/zero ;;
 esac
 """
 APPLICATIONS = [
@@ -320,6 +319,19 @@ def test_an_end_is_told_at_once_with_its_result(apps, how, result, words, failed
         assert entry['MESSAGE'] == f'Application {name}{where} has {"failed" if failed else "ended"}: {words}.'
         assert (entry['GIVC_RESULT'], entry['GIVC_UNIT'], entry['PRIORITY']) == (result, name, '4' if failed else '6')
         assert len(entry['MESSAGE_ID']) == 32
+
+
+def test_an_end_for_want_of_memory_is_told_as_such(apps):
+    """Marked as systemd-oomd marks what it kills: memory itself cannot be taken where the kernel's controller is another's."""
+    name = apps.start('sleeper')
+    journal = apps.journal('admin-vm')
+    group = apps.fleet.run(VM, ['systemctl', 'show', '-P', 'ControlGroup', name], check=True).stdout.strip()
+    mark = 'import os, sys; [os.setxattr(sys.argv[1], f"user.oomd_{what}", b"1") for what in ("ooms", "kill")]'
+    with apps.watch() as watch:
+        apps.fleet.run(VM, ['/usr/bin/python3', '-c', mark, f'/sys/fs/cgroup{group}'], check=True)
+        apps.fleet.run(VM, ['systemctl', 'kill', '-s', 'KILL', name], check=True)
+        watch.until('Removed', name, Result='memory ran out')
+    assert journal.wait(f'Application {name}')['GIVC_RESULT'] == 'oom-kill'
 
 
 def test_an_end_leaves_the_registry_within_milliseconds(apps):

@@ -191,6 +191,12 @@ def test_a_users_manager_runs_the_agent_too(destdir):
         active = fleet.run('app-vm', ['systemctl', '--user', 'is-active', 'demo-app-vm.service'], user=contents.USER)
         assert active.stdout == 'active\n'
         assert fleet.run('app-vm', ['systemctl', 'is-active', 'demo-app-vm.service']).stdout == 'inactive\n'
+        fleet.givcctl('start', 'app', 'sleeper', '--vm', 'app-vm', check=True)
+        sleeper = fleet.run('app-vm', ['systemctl', '--user', 'show', '-P', 'ActiveState', 'sleeper@0.service'], user=contents.USER)
+        assert sleeper.stdout == 'active\n'
+        assert 'sleeper@0.service' in fleet.givcctl('query', '--by-type=App').stdout
+        fleet.givcctl('stop', 'app', 'sleeper@', check=True)
+        assert 'sleeper@0.service' not in fleet.givcctl('query', '--by-type=App').stdout
         with Wire(fleet) as wire:
             start = wire.pb.msg('exec.StartCommand')(Command='sh', Arguments=['-c', 'id -un; pwd; echo $HOME.; exit 3'])
             request = iter([wire.pb.msg('exec.CommandRequest')(Start=start)])
