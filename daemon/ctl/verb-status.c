@@ -203,6 +203,14 @@ static int on_list(struct session *session, const struct rpc_status *ended, cons
                         agent = item;
         }
         show_agent(status, agent);
+        /* Nothing starts the host: what there is of it is its agent. */
+        if (status->is_vm && agent && streq(agent->vmtype, "Host")) {
+                status->is_vm = false;
+                free(status->unit);
+                status->unit = strdup(agent->name);
+                if (!status->unit)
+                        return fail_errno(-ENOMEM, status->title);
+        }
         return ask_unit(status);
 }
 

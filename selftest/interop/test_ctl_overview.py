@@ -56,6 +56,15 @@ def test_a_vm_on_one_screen(ctl, fake, fleet):
     assert (logs.VmName, logs.Request.UnitName) == ("app-vm", "givc-app-vm.service")
 
 
+def test_the_host_on_one_screen(ctl, fake, fleet):
+    host = item("givc-ghaf-host.service", "ghaf-host", "Mgr", Online=True)
+    host.VmType = "Host"
+    fake.items = [host]
+    assert ctl("status", "ghaf-host")[0].startswith("ghaf-host: online")
+    for asked in fleet.requests:
+        assert (asked.VmName, asked.Request.UnitName) == ("ghaf-host", "givc-ghaf-host.service")
+
+
 def test_an_old_fleet_tells_what_it_can(program, fake, certs):
     with serving((pb.handler("admin.AdminService", fake),), certs / "admin-vm") as port:
         out, _ = Ctl(program, port, certs / "me")("status", "net-vm/demo")
