@@ -9,19 +9,24 @@
 
 #define DEFAULT_CACHE "ghaf-dev"
 
+static json_t *generation_json(const Admin__Generation *generation) {
+        json_t *names = json_array();
+
+        for (size_t i = 0; i < generation->n_specialisations; i++)
+                json_array_append_new(names, output_text_json(generation->specialisations[i]));
+        return json_pack("{s:i,s:b,s:o*,s:o*,s:o*,s:o*,s:o*,s:o*}", "generation", generation->generation,
+                        "current", generation->current, "date", output_text_json(generation->date),
+                        "store_path", output_text_json(generation->storepath), "nixos_version",
+                        output_text_json(generation->nixosversion), "kernel_version",
+                        output_text_json(generation->kernelversion), "configuration_revision",
+                        output_text_json(generation->configurationrevision), "specialisations", names);
+}
+
 static int print_json(const Admin__ListGenerationsResponse *response) {
         json_t *list = json_array();
 
         for (size_t i = 0; i < response->n_list; i++) {
-                const Admin__Generation *generation = response->list[i];
-                json_t *object = json_pack("{s:i,s:b,s:o*,s:o*,s:o*,s:o*}", "generation",
-                                generation->generation, "current", generation->current, "store_path",
-                                output_text_json(generation->storepath), "nixos_version",
-                                output_text_json(generation->nixosversion), "kernel_version",
-                                output_text_json(generation->kernelversion), "configuration_revision",
-                                output_text_json(generation->configurationrevision));
-
-                if (json_array_append_new(list, object) < 0) {
+                if (json_array_append_new(list, generation_json(response->list[i])) < 0) {
                         json_decref(list);
                         return -ENOMEM;
                 }
@@ -33,6 +38,7 @@ static int print_table(const Admin__ListGenerationsResponse *response) {
         static const struct output_column heads[] = {
                 { "GENERATION", true },
                 { "CURRENT" },
+                { "DATE" },
                 { "NIXOS" },
                 { "KERNEL" },
                 { "REVISION" },
@@ -51,10 +57,11 @@ static int print_table(const Admin__ListGenerationsResponse *response) {
                 snprintf(numbers[i], sizeof(numbers[i]), "%d", generation->generation);
                 row[0] = numbers[i];
                 row[1] = generation->current ? "yes" : "";
-                row[2] = generation->nixosversion;
-                row[3] = generation->kernelversion;
-                row[4] = generation->configurationrevision;
-                row[5] = generation->storepath;
+                row[2] = generation->date;
+                row[3] = generation->nixosversion;
+                row[4] = generation->kernelversion;
+                row[5] = generation->configurationrevision;
+                row[6] = generation->storepath;
         }
         return output_cells(stdout, heads, ELEMENTSOF(heads), cells, n);
 }

@@ -150,7 +150,8 @@ class Fake:
     def ListGenerations(self, request, context):
         self._seen("ListGenerations", request, context)
         generation = pb.msg("admin.Generation")(
-            Generation=7, NixosVersion="25.05", KernelVersion="6.12", StorePath="/nix/store/x", Current=True
+            Generation=7, NixosVersion="25.05", KernelVersion="6.12", StorePath="/nix/store/x", Current=True,
+            Date="2026-01-02", Specialisations=["debug"],
         )
         return pb.msg("admin.ListGenerationsResponse")(List=[generation])
 
@@ -457,8 +458,9 @@ def test_notify(ctl, fake):
 
 def test_update(ctl, fake):
     out, _ = ctl("update", "list")
-    assert out.splitlines()[1].split() == ["7", "yes", "25.05", "6.12", "-", "/nix/store/x"]
-    assert json.loads(ctl("update", "query", "--json")[0])[0]["generation"] == 7
+    assert out.splitlines()[1].split() == ["7", "yes", "2026-01-02", "25.05", "6.12", "-", "/nix/store/x"]
+    [generation] = json.loads(ctl("update", "query", "--json")[0])
+    assert (generation["generation"], generation["date"], generation["specialisations"]) == (7, "2026-01-02", ["debug"])
     assert ctl("update", "cachix", "pin", env={"CACHIX_TOKEN": "secret"})[0] == "fetching\\x1b[31m\ndone\n"
     cachix = fake.requests[-1][1].Cachix
     assert (cachix.Pin, cachix.Cache, cachix.Token, cachix.HasField("CachixHost")) == ("pin", "ghaf-dev", "secret", False)
