@@ -64,10 +64,7 @@ enum exit_code exit_code_of_status(enum rpc_code code) {
 /* Who refused: what the admin passes on of an agent says so. */
 static void hint_denied(const struct session *session, bool by_agent) {
         if (by_agent)
-                fprintf(stderr,
-                                "That agent's configuration lists what may be had of it, and its access "
-                                "rules "
-                                "say by whom.\n");
+                fputs("That agent's configuration and access rules decide what may be had of it.\n", stderr);
         else
                 fprintf(stderr, "The access rules of %s decide what %s may do.\n", session->peer,
                                 session->identity ?: "a caller without certificate");
