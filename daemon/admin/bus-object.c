@@ -13,7 +13,6 @@
 
 struct bus_object {
         struct manager *manager;
-        struct bus *bus;
         struct daemon_object *daemon;
         struct registry_observer observer;
 };
@@ -74,6 +73,8 @@ static int enumerate_entries(
         const struct registry *registry = ((struct bus_object *) userdata)->manager->registry;
         struct daemon_object_paths paths;
 
+        if (startswith(prefix, ENTRY_PATH "/"))
+                return 0; /* below one entry there is none */
         if (daemon_object_paths_begin(&paths, ENTRY_KIND, registry_count(registry)) < 0)
                 return -ENOMEM;
         registry_foreach(registry, add_path, &paths);
@@ -217,14 +218,10 @@ int bus_object_new(struct bus_object **ret, struct manager *manager) {
         object->observer = (struct registry_observer){ .changed = registry_changed, .userdata = object };
         list_init(&object->observer.observers);
         config.userdata = object;
-        r = bus_new(&object->bus, reactor_event(manager->reactor), BUS_SYSTEM);
-        if (r < 0)
-                return r;
-        r = daemon_object_new(&object->daemon, object->bus, &config);
+        r = daemon_object_new(&object->daemon, reactor_event(manager->reactor), BUS_SYSTEM, &config);
         if (r < 0)
                 return r;
         registry_observe(manager->registry, &object->observer);
-        bus_start(object->bus);
         *ret = TAKE_PTR(object);
         return 0;
 }
@@ -234,7 +231,6 @@ struct bus_object *bus_object_free(struct bus_object *object) {
                 return NULL;
         registry_ignore(&object->observer);
         daemon_object_free(object->daemon);
-        bus_free(object->bus);
         free(object);
         return NULL;
 }

@@ -103,6 +103,8 @@ static int enumerate_units(
         struct application_instance *instance;
         struct daemon_object_paths paths;
 
+        if (startswith(prefix, UNIT_PATH "/"))
+                return 0; /* below one unit there is none */
         if (daemon_object_paths_begin(&paths, UNIT_KIND, whitelist->n_units + APPLICATION_INSTANCES_MAX) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < whitelist->n_units; i++)
@@ -256,7 +258,8 @@ int bus_object_new(struct bus_object **ret, struct manager *manager) {
                 return -ENOMEM;
         object->manager = manager;
         config.userdata = object;
-        r = daemon_object_new(&object->daemon, manager->bus, &config);
+        r = daemon_object_new(&object->daemon, reactor_event(manager->reactor), bus_get_kind(manager->bus),
+                        &config);
         if (r < 0) {
                 free(object);
                 return r;

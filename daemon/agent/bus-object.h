@@ -10,8 +10,7 @@
 
 struct bus_object;
 
-/* Uses the manager's bus, which is started after it, and server, units and registration. 0 or a negative
- * errno. */
+/* Uses the manager's reactor, server, units and registration. 0 or a negative errno. */
 int bus_object_new(struct bus_object **ret, struct manager *manager);
 struct bus_object *bus_object_free(struct bus_object *object);
 

@@ -218,6 +218,10 @@ sd_bus *bus_connection(struct bus *bus) {
         return bus->joined && sd_bus_is_open(bus->connection) > 0 ? bus->connection : NULL;
 }
 
+enum bus_kind bus_get_kind(const struct bus *bus) {
+        return bus->kind;
+}
+
 sd_event *bus_event(struct bus *bus) {
         return bus->event;
 }

@@ -45,4 +45,5 @@ void bus_drop(struct bus *bus);
 
 /* The connection while it stands, else NULL. Never call it synchronously. */
 sd_bus *bus_connection(struct bus *bus);
+enum bus_kind bus_get_kind(const struct bus *bus);
 sd_event *bus_event(struct bus *bus);

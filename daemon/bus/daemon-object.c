@@ -19,6 +19,17 @@
  */
 #define QUEUE_MAX 8192
 
+/*
+ * Answers that wait for a bus daemon that is busy with others: whoever asks and asks, and may do no more,
+ * would have us hold as many as it likes. Past them calls get an error, which is small, and then nothing. Of
+ * answers that hold a whole registry, which are up to 20 MiB, only one waits, and of those that name all its
+ * objects a few.
+ */
+#define ANSWERS_MAX      256
+#define ERRORS_MAX       4096
+#define ANSWERS_LIST_MAX 8
+#define ANSWERS_ALL_MAX  1
+
 /* Of RequestName's answers (D-Bus specification) the one that is not success, and no error either. */
 #define NAME_IN_QUEUE 2
 
@@ -28,8 +39,9 @@ struct daemon_object {
         struct authorizer *authorizer;
         uint64_t started_usec; /* CLOCK_REALTIME */
         bool published;
-        sd_bus_slot *name; /* while it is asked for */
-        int logged_error;  /* why the name is not ours, as it was logged last */
+        unsigned calls, answers, lists, alls; /* that came since none waited, and that were answered */
+        sd_bus_slot *name;                    /* while it is asked for */
+        int logged_error;                     /* why the name is not ours, as it was logged last */
 };
 
 const char *daemon_object_text(const char *text) {
@@ -262,6 +274,36 @@ static const sd_bus_vtable log_control_vtable[] = {
         SD_BUS_VTABLE_END,
 };
 
+/* ---- answers that wait ---- */
+
+static int answer_if_few(unsigned *answers, unsigned most, sd_bus_error *error) {
+        if (*answers >= most)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                "Others are being answered. Ask again in a moment.");
+        (*answers)++;
+        return 0;
+}
+
+/* Before any call is looked at. 0: it is to be answered; 1: it is not; or an error, which is the answer. */
+static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        struct daemon_object *object = userdata;
+        uint64_t waiting;
+
+        if (!sd_bus_message_is_method_call(message, NULL, NULL))
+                return 0;
+        if (sd_bus_get_n_queued_write(sd_bus_message_get_bus(message), &waiting) < 0 || waiting == 0)
+                object->calls = object->answers = object->lists = object->alls = 0;
+        if (++object->calls > ERRORS_MAX)
+                return 1;
+        if (sd_bus_message_is_method_call(message, NULL, "GetManagedObjects"))
+                return !sd_bus_message_get_expect_reply(message)
+                                ? 1
+                                : answer_if_few(&object->alls, ANSWERS_ALL_MAX, error);
+        if (sd_bus_message_is_method_call(message, NULL, "Introspect"))
+                return answer_if_few(&object->lists, ANSWERS_LIST_MAX, error);
+        return answer_if_few(&object->answers, ANSWERS_MAX, error);
+}
+
 /* ---- objects below ---- */
 
 int daemon_object_path(const char *kind, const char *name, char **ret_path) {
@@ -367,7 +409,9 @@ static int on_name(sd_bus_message *answer, void *userdata, sd_bus_error *ret_err
 static int publish(struct daemon_object *object, sd_bus *connection) {
         int r;
 
-        r = sd_bus_add_object(connection, NULL, DAEMON_OBJECT_PATH, on_call, object);
+        r = sd_bus_add_filter(connection, NULL, on_message, object);
+        if (r >= 0)
+                r = sd_bus_add_object(connection, NULL, DAEMON_OBJECT_PATH, on_call, object);
         if (r >= 0)
                 r = sd_bus_add_object(connection, NULL, LOG_CONTROL_PATH, on_call, object);
         if (r >= 0)
@@ -409,8 +453,8 @@ static const struct bus_listener bus_listener = { .connected = on_connected, .lo
 
 /* ---- life ---- */
 
-int daemon_object_new(
-                struct daemon_object **ret, struct bus *bus, const struct daemon_object_config *config) {
+int daemon_object_new(struct daemon_object **ret, sd_event *event, enum bus_kind kind,
+                const struct daemon_object_config *config) {
         _cleanup_(daemon_object_freep) struct daemon_object *object = NULL;
         int r;
 
@@ -418,16 +462,19 @@ int daemon_object_new(
         if (!object)
                 return -ENOMEM;
         *object = (struct daemon_object){
-                .bus = bus,
                 .config = *config,
                 .started_usec = now_usec(CLOCK_REALTIME),
         };
-        r = authorizer_new(&object->authorizer, bus);
+        r = bus_new(&object->bus, event, kind);
         if (r < 0)
                 return r;
-        r = bus_add_listener(bus, &bus_listener, object);
+        r = authorizer_new(&object->authorizer, object->bus);
         if (r < 0)
                 return r;
+        r = bus_add_listener(object->bus, &bus_listener, object);
+        if (r < 0)
+                return r;
+        bus_start(object->bus);
         *ret = TAKE_PTR(object);
         return 0;
 }
@@ -435,9 +482,9 @@ int daemon_object_new(
 struct daemon_object *daemon_object_free(struct daemon_object *object) {
         if (!object)
                 return NULL;
-        bus_remove_listener(object->bus, &bus_listener, object);
         sd_bus_slot_unref(object->name);
         authorizer_free(object->authorizer);
+        bus_free(object->bus);
         free(object);
         return NULL;
 }

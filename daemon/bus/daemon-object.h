@@ -5,7 +5,8 @@
  * What a daemon of ours shows of itself on the bus (org.ghaf.Givc1(5)): a name that it owns, the object
  * /org/ghaf/Givc1 with the interface org.ghaf.Givc1.Daemon and an object manager, and systemd's
  * org.freedesktop.LogControl1. Put there again whenever the bus is back; a bus that is not there is missed
- * by nobody.
+ * by nobody. The connection is its own, as everybody may ask there: what we ask of others must not wait
+ * behind that.
  */
 
 #include "bus.h"
@@ -28,9 +29,9 @@ struct daemon_object_config {
         void *userdata;
 };
 
-/* Before bus_start(). Texts of config must last. 0 or a negative errno. */
-int daemon_object_new(
-                struct daemon_object **ret, struct bus *bus, const struct daemon_object_config *config);
+/* Joins the bus as soon as the loop runs. Texts of config must last. 0 or a negative errno. */
+int daemon_object_new(struct daemon_object **ret, sd_event *event, enum bus_kind kind,
+                const struct daemon_object_config *config);
 struct daemon_object *daemon_object_free(struct daemon_object *object);
 DEFINE_CLEANUP(struct daemon_object, daemon_object_free)
 

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+import bus_flood
 import contents
 from miniature import Fleet, wait_line
 
@@ -185,6 +186,24 @@ def test_the_agent_says_whether_it_has_its_admin(fleet):
         assert monitor.wait('"AdminOnline":{"type":"b","data":true}')
     wait_name(fleet, 'admin-vm', ADMIN)
     fleet.wait_registered()
+
+
+@pytest.mark.parametrize('machine, name, service', MACHINES, ids=[each[2] for each in MACHINES])
+def test_who_asks_and_asks_takes_no_memory_and_nobody_elses_turn(fleet, machine, name, service):
+    with open(bus_flood.__file__) as script:
+        flood = ['setpriv', f'--reuid={NOBODY}', '--clear-groups', '--', '/usr/bin/python3', '-c', script.read(), name, '6']
+    pid = fleet.unit(machine, f'{service}.service')['MainPID']
+    with fleet.popen(machine, flood, stdout=subprocess.PIPE) as process:
+        calls = 0
+        while process.poll() is None:
+            # What takes the agent's own questions to systemd.
+            fleet.givcctl('reset-failed', 'demo-clock.service', '--vm', 'net-vm', check=True)
+            calls += 1
+        assert int(process.stdout.read()) > 0
+    assert calls > 0 and fleet.unit(machine, f'{service}.service')['MainPID'] == pid
+    if not fleet.sanitized:
+        status = fleet.run(machine, ['cat', f'/proc/{pid}/status'], check=True).stdout
+        assert int(re.search(r'VmHWM:\s+(\d+) kB', status)[1]) < 32 * 1024
 
 
 # --- what changes something
