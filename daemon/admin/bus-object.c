@@ -175,6 +175,11 @@ static void registry_changed(enum registry_event event, const struct registry_en
                                 object->daemon, ENTRY_KIND, entry->name, ENTRY_INTERFACE, entry_changes);
 }
 
+void bus_object_peers_changed(const struct bus_object *object) {
+        if (object)
+                daemon_object_peers_changed(object->daemon);
+}
+
 /* ---- life ---- */
 
 static int publish(sd_bus *connection, void *userdata) {

@@ -15,3 +15,6 @@ struct bus_object;
 int bus_object_new(struct bus_object **ret, struct manager *manager);
 struct bus_object *bus_object_free(struct bus_object *object);
 DEFINE_CLEANUP(struct bus_object, bus_object_free)
+
+/* A peer has come, or gone. object may be NULL. */
+void bus_object_peers_changed(const struct bus_object *object);

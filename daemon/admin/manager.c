@@ -243,11 +243,19 @@ static void peer_connected(struct rpc_server *server, const struct rpc_peer *pee
         struct manager *manager = userdata;
 
         access_guard_peer(peer, manager->guard);
+        bus_object_peers_changed(manager->bus_object);
+}
+
+static void peer_gone(struct rpc_server *server, const struct rpc_peer *peer, void *userdata) {
+        struct manager *manager = userdata;
+
+        bus_object_peers_changed(manager->bus_object);
 }
 
 static const struct rpc_server_ops server_ops = {
         .permit = permit,
         .peer_connected = peer_connected,
+        .peer_gone = peer_gone,
 };
 
 /*
@@ -459,7 +467,7 @@ struct manager *manager_free(struct manager *manager) {
         if (!manager)
                 return NULL;
         metrics_socket_free(manager->metrics);
-        bus_object_free(manager->bus_object);
+        manager->bus_object = bus_object_free(manager->bus_object);
         manager->server = rpc_server_free(manager->server);
         manager->reflection = rpc_reflection_free(manager->reflection);
         manager->health = rpc_health_free(manager->health);

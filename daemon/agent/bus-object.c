@@ -217,6 +217,11 @@ void bus_object_unit_changed(const struct bus_object *object, const struct white
                 daemon_object_changed(object->daemon, UNIT_KIND, unit->name, UNIT_INTERFACE, unit_changes);
 }
 
+void bus_object_peers_changed(const struct bus_object *object) {
+        if (object)
+                daemon_object_peers_changed(object->daemon);
+}
+
 /* ---- life ---- */
 
 static int publish(sd_bus *connection, void *userdata) {

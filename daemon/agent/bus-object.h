@@ -23,3 +23,5 @@ void bus_object_unit_removed(const struct bus_object *object, const struct white
 void bus_object_unit_changed(const struct bus_object *object, const struct whitelist_unit *unit);
 /* The connection to the admin has come, or gone. */
 void bus_object_admin_changed(const struct bus_object *object);
+/* A peer has come, or gone. */
+void bus_object_peers_changed(const struct bus_object *object);

@@ -221,6 +221,13 @@ static void on_peer(struct rpc_server *server, const struct rpc_peer *peer, void
         struct manager *manager = userdata;
 
         access_guard_peer(peer, manager->guard);
+        bus_object_peers_changed(manager->bus_object);
+}
+
+static void on_peer_gone(struct rpc_server *server, const struct rpc_peer *peer, void *userdata) {
+        struct manager *manager = userdata;
+
+        bus_object_peers_changed(manager->bus_object);
 }
 
 /* The small services that the configuration enables; the others are not there, for reflection as for
@@ -272,7 +279,9 @@ static const struct quota_limit resources[_QUOTA_RESOURCE_MAX] = {
 };
 
 static int make_server(struct manager *manager) {
-        static const struct rpc_server_ops ops = { .permit = on_permit, .peer_connected = on_peer };
+        static const struct rpc_server_ops ops = {
+                .permit = on_permit, .peer_connected = on_peer, .peer_gone = on_peer_gone
+        };
         static const struct rpc_server_limits limits = { .resources = resources };
         const struct access_guard_config guard = guard_config(&manager->config);
         int r;

@@ -30,6 +30,9 @@
 #define ANSWERS_LIST_MAX 8
 #define ANSWERS_ALL_MAX  1
 
+/* Peers that come and go are told of together: a fleet that starts has hundreds. */
+#define PEERS_DELAY_USEC (200 * USEC_PER_MSEC)
+
 /* Of RequestName's answers (D-Bus specification) the one that is not success, and no error either. */
 #define NAME_IN_QUEUE 2
 
@@ -40,6 +43,7 @@ struct daemon_object {
         uint64_t started_usec; /* CLOCK_REALTIME */
         bool published;
         unsigned calls, answers, lists, alls; /* that came since none waited, and that were answered */
+        sd_event_source *peers;               /* on while a change is to be told */
         sd_bus_slot *name;                    /* while it is asked for */
         int logged_error;                     /* why the name is not ours, as it was logged last */
 };
@@ -249,7 +253,7 @@ static const sd_bus_vtable daemon_vtable[] = {
         SD_BUS_PROPERTY("AccessControl", "b", get_access_control, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_WRITABLE_PROPERTY("LogLevel", "s", get_log_level, set_nothing, 0,
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE | SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_PROPERTY("Peers", "a(sstt)", get_peers, 0, 0),
+        SD_BUS_PROPERTY("Peers", "a(sstt)", get_peers, 0, SD_BUS_VTABLE_PROPERTY_EMITS_INVALIDATION),
         COUNTER("Connections"),
         COUNTER("ConnectionsOpen"),
         COUNTER("ConnectionsRefused"),
@@ -384,6 +388,24 @@ void daemon_object_changed(const struct daemon_object *object, const char *kind,
                                 connection, path, interface, (char **) properties);
 }
 
+static int on_peers(sd_event_source *source, uint64_t usec, void *userdata) {
+        sd_bus *connection = daemon_object_connection(userdata);
+
+        if (connection)
+                (void) sd_bus_emit_properties_changed(
+                                connection, DAEMON_OBJECT_PATH, DAEMON_INTERFACE, "Peers", NULL);
+        return 0;
+}
+
+void daemon_object_peers_changed(const struct daemon_object *object) {
+        int enabled;
+
+        if (sd_event_source_get_enabled(object->peers, &enabled) < 0 || enabled != SD_EVENT_OFF)
+                return;
+        if (sd_event_source_set_time_relative(object->peers, PEERS_DELAY_USEC) >= 0)
+                (void) sd_event_source_set_enabled(object->peers, SD_EVENT_ONESHOT);
+}
+
 /* ---- on the bus ---- */
 
 static int on_name(sd_bus_message *answer, void *userdata, sd_bus_error *ret_error) {
@@ -474,6 +496,11 @@ int daemon_object_new(struct daemon_object **ret, sd_event *event, enum bus_kind
         r = bus_add_listener(object->bus, &bus_listener, object);
         if (r < 0)
                 return r;
+        r = sd_event_add_time(event, &object->peers, CLOCK_MONOTONIC, 0, 0, on_peers, object);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(object->peers, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
         bus_start(object->bus);
         *ret = TAKE_PTR(object);
         return 0;
@@ -482,6 +509,7 @@ int daemon_object_new(struct daemon_object **ret, sd_event *event, enum bus_kind
 struct daemon_object *daemon_object_free(struct daemon_object *object) {
         if (!object)
                 return NULL;
+        sd_event_source_disable_unref(object->peers);
         sd_bus_slot_unref(object->name);
         authorizer_free(object->authorizer);
         bus_free(object->bus);

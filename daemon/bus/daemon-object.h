@@ -39,6 +39,9 @@ DEFINE_CLEANUP(struct daemon_object, daemon_object_free)
  * NULL. */
 sd_bus *daemon_object_connection(const struct daemon_object *object);
 
+/* A peer of the server has come, or gone: who listens is told that Peers is another. */
+void daemon_object_peers_changed(const struct daemon_object *object);
+
 /* Objects below ours, by a name of any characters: <DAEMON_OBJECT_PATH>/<kind>/<name, encoded>. */
 int daemon_object_find(const char *kind, const char *path, char **ret_name);
 int daemon_object_path(const char *kind, const char *name, char **ret_path);

@@ -9,7 +9,7 @@ import pytest
 
 import bus_flood
 import contents
-from miniature import Fleet, wait_line
+from miniature import HOST, Fleet, wait_line
 
 ADMIN, AGENT, PATH = 'org.ghaf.Givc1.Admin', 'org.ghaf.Givc1.Agent', '/org/ghaf/Givc1'
 DAEMON, ENTRY, UNIT = 'org.ghaf.Givc1.Daemon', 'org.ghaf.Givc1.Entry', 'org.ghaf.Givc1.Unit'
@@ -106,6 +106,24 @@ def test_peers_are_who_they_are(fleet):
     assert all(since > 0 and calls > 0 for _, _, since, calls in peers)
     peers = value(fleet, 'net-vm', AGENT, PATH, DAEMON, 'Peers')
     assert [peer[:2] for peer in peers] == [['admin-vm', fleet.addresses['admin-vm']]]
+
+
+def test_who_listens_is_told_when_a_peer_comes_or_goes(fleet):
+    with Monitor(fleet, 'admin-vm', about(PATH)) as admins, Monitor(fleet, 'net-vm', about(PATH)) as agents:
+        with fleet.popen(HOST, ['givcctl', 'watch', '--json', '--initial'], stdout=subprocess.PIPE) as watch:
+            assert admins.wait('"Peers"')['payload']['data'] == [DAEMON, {}, ['Peers']]
+            assert len(peers_of_host(fleet)) == 2
+            watch.kill()
+        assert admins.wait('"Peers"')
+        assert len(peers_of_host(fleet)) == 1
+        fleet.run('admin-vm', ['systemctl', 'restart', 'givc-admin'], check=True)
+        assert agents.wait('"Peers"')['payload']['data'] == [DAEMON, {}, ['Peers']]
+    wait_name(fleet, 'admin-vm', ADMIN)
+    fleet.wait_registered()
+
+
+def peers_of_host(fleet):
+    return [peer for peer in value(fleet, 'admin-vm', ADMIN, PATH, DAEMON, 'Peers') if peer[0] == HOST]
 
 
 def test_calls_are_counted(fleet):
