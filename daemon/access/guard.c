@@ -31,6 +31,9 @@ struct access_guard {
         void (*told)(Access__Decision *decision, void *userdata); /* NULL: nobody listens */
         bool tells_permits;
         void *userdata;
+        sd_event_source *changed_source;
+        void (*changed)(void *userdata); /* NULL: nobody asks */
+        void *changed_userdata;
         uint64_t logged_id; /* the newest connection of which was said what is wrong with it */
 };
 
@@ -53,6 +56,18 @@ static void log_rules(const struct access_guard *guard) {
                         guard->source.rules, n > 0 ? "" : ": nobody may call anything");
 }
 
+static int on_tell_changed(sd_event_source *source _unused_, void *userdata) {
+        struct access_guard *guard = userdata;
+
+        if (guard->changed)
+                guard->changed(guard->changed_userdata);
+        return 0;
+}
+
+static void tell_changed(struct access_guard *guard) {
+        (void) sd_event_source_set_enabled(guard->changed_source, SD_EVENT_ONESHOT);
+}
+
 static void on_changed(void *userdata) {
         const struct log_fields kept = { .message_id = GIVC_MESSAGE_RULES_KEPT };
         struct access_guard *guard = userdata;
@@ -65,6 +80,7 @@ static void on_changed(void *userdata) {
         access_rules_free(guard->rules);
         guard->rules = rules;
         log_rules(guard);
+        tell_changed(guard);
 }
 
 /* A file that cannot be watched is read again when that is asked for. */
@@ -123,6 +139,7 @@ int access_guard_configure(struct access_guard *guard, const struct access_guard
         guard->rules = TAKE_PTR(rules);
         if (guard->rules)
                 log_rules(guard);
+        tell_changed(guard);
         return 0;
 }
 
@@ -140,6 +157,9 @@ int access_guard_new(struct access_guard **ret, sd_event *event, const struct ac
                 .audits = { .burst = AUDIT_LINES_PER_MINUTE },
                 .permits_told = { .burst = AUDIT_LINES_PER_MINUTE },
         };
+        r = sd_event_add_defer(event, &guard->changed_source, on_tell_changed, guard);
+        if (r < 0)
+                return log_error_errno(r, "Cannot prepare for callers");
         r = access_guard_configure(guard, config);
         if (r < 0)
                 return r;
@@ -152,6 +172,7 @@ struct access_guard *access_guard_free(struct access_guard *guard) {
                 return NULL;
         source_clear(&guard->source);
         access_rules_free(guard->rules);
+        sd_event_source_disable_unref(guard->changed_source);
         sd_event_unref(guard->event);
         free(guard);
         return NULL;
@@ -159,6 +180,11 @@ struct access_guard *access_guard_free(struct access_guard *guard) {
 
 const struct access_rules *access_guard_rules(const struct access_guard *guard) {
         return guard->rules;
+}
+
+void access_guard_set_changed(struct access_guard *guard, void (*changed)(void *userdata), void *userdata) {
+        guard->changed = changed;
+        guard->changed_userdata = userdata;
 }
 
 void access_guard_listen(struct access_guard *guard,
@@ -256,14 +282,24 @@ void access_guard_peer(const struct rpc_peer *peer, struct access_guard *guard) 
 
 /* ---- may they ---- */
 
-static void log_decision(struct rpc_call *call, const struct access_verdict *verdict, enum rpc_code code,
-                unsigned suppressed) {
+/* A call that is judged. */
+struct trial {
+        struct rpc_call *call;
+        const ProtobufCMessage *request;
+        struct arena *arena;
+        bool is_review; /* it was permitted before */
+        struct access_verdict verdict;
+        enum rpc_code code;
+};
+
+static void log_decision(const struct trial *trial, unsigned suppressed) {
+        const struct access_verdict *verdict = &trial->verdict;
         const struct log_fields fields = {
                 .message_id = verdict->allow ? GIVC_MESSAGE_CALL_PERMITTED : GIVC_MESSAGE_CALL_DENIED,
-                .method = rpc_call_path(call) + 1,
-                .peer = rpc_call_peer(call)->name,
+                .method = rpc_call_path(trial->call) + 1,
+                .peer = rpc_call_peer(trial->call)->name,
                 .rule = verdict->rule,
-                .status = rpc_code_name(code),
+                .status = rpc_code_name(trial->code),
         };
 
         if (suppressed > 0)
@@ -272,72 +308,101 @@ static void log_decision(struct rpc_call *call, const struct access_verdict *ver
                 log_event(LOG_INFO, &fields, "Permitted %s for %s: %s.", fields.method, fields.peer,
                                 verdict->rule);
         else
-                log_event(LOG_NOTICE, &fields, "Denied %s for %s: %s.", fields.method, fields.peer,
-                                verdict->reason);
+                log_event(LOG_NOTICE, &fields, "Denied %s for %s%s: %s.", fields.method, fields.peer,
+                                trial->is_review ? ", which was under way" : "", verdict->reason);
 }
 
-static void tell_decision(const struct access_guard *guard, struct rpc_call *call,
-                const struct access_verdict *verdict, unsigned suppressed) {
+static void tell_decision(const struct access_guard *guard, const struct trial *trial, unsigned suppressed) {
+        const struct access_verdict *verdict = &trial->verdict;
         Access__Decision decision = ACCESS__DECISION__INIT;
 
         decision.timeusec = now_usec(CLOCK_REALTIME);
         decision.allowed = verdict->allow;
-        decision.peer = (char *) rpc_call_peer(call)->name;
-        decision.method = (char *) rpc_call_path(call) + 1;
+        decision.peer = (char *) rpc_call_peer(trial->call)->name;
+        decision.method = (char *) rpc_call_path(trial->call) + 1;
         decision.resource = (char *) strempty(verdict->module);
         decision.reason = (char *) strempty(verdict->reason);
         decision.untold = suppressed;
         if (verdict->policy)
                 decision.rule = access_policy_message(
-                                rpc_call_arena(call), access_rules_policies(guard->rules), verdict->policy);
+                                trial->arena, access_rules_policies(guard->rules), verdict->policy);
         guard->told(&decision, guard->userdata);
 }
 
-static void audit(struct access_guard *guard, struct rpc_call *call, const struct access_verdict *verdict,
-                enum rpc_code code) {
-        bool is_logged = !verdict->allow || guard->config.audit_permits;
-        bool is_told = guard->told && (!verdict->allow || guard->tells_permits);
+static void audit(struct access_guard *guard, const struct trial *trial) {
+        bool is_logged = !trial->verdict.allow || guard->config.audit_permits;
+        bool is_told = guard->told && (!trial->verdict.allow || guard->tells_permits);
         unsigned suppressed = 0;
 
         if (!is_logged && !is_told)
                 return;
-        if (!peer_limit_pass(is_logged ? &guard->audits : &guard->permits_told, rpc_call_peer(call)->name,
-                            &suppressed))
+        if (!peer_limit_pass(is_logged ? &guard->audits : &guard->permits_told,
+                            rpc_call_peer(trial->call)->name, &suppressed))
                 return;
         if (is_logged)
-                log_decision(call, verdict, code, suppressed);
+                log_decision(trial, suppressed);
         if (is_told)
-                tell_decision(guard, call, verdict, suppressed);
+                tell_decision(guard, trial, suppressed);
 }
 
-static bool permit_call(struct rpc_call *call, const ProtobufCMessage *request, struct access_guard *guard) {
-        struct access_verdict verdict;
-        enum rpc_code code;
+static void judge(const struct access_guard *guard, struct trial *trial) {
         int r;
 
-        r = access_rules_judge(guard->rules, rpc_call_peer(call)->name, rpc_call_path(call), request,
-                        rpc_call_arena(call), &verdict);
+        r = access_rules_judge(guard->rules, rpc_call_peer(trial->call)->name, rpc_call_path(trial->call),
+                        trial->request, trial->arena, &trial->verdict);
         /* What cannot be judged is denied, and told of as other denials are. */
         if (r < 0)
-                verdict = (struct access_verdict){
+                trial->verdict = (struct access_verdict){
                         .reason = r == -E2BIG
                                         ? "the request has more fields than access rules are asked about"
                                         : "out of memory",
                 };
-        code = verdict.allow ? RPC_OK : r < 0 ? RPC_RESOURCE_EXHAUSTED : RPC_PERMISSION_DENIED;
-        guard->failures += verdict.n_failures;
-        if (verdict.allow)
+        trial->code = trial->verdict.allow ? RPC_OK : r < 0 ? RPC_RESOURCE_EXHAUSTED : RPC_PERMISSION_DENIED;
+}
+
+static void note(struct access_guard *guard, const struct trial *trial) {
+        guard->failures += trial->verdict.n_failures;
+        if (trial->verdict.allow)
                 guard->permits++;
         else
                 guard->denials++;
-        audit(guard, call, &verdict, code);
-        if (!verdict.allow)
-                rpc_call_fail(call, code, "%s%s%s", r < 0 ? "" : guard->config.denial, r < 0 ? "" : ": ",
-                                verdict.reason);
-        return verdict.allow;
+        audit(guard, trial);
+}
+
+/* How the text of a denial begins. */
+static const char *prefix(const struct access_guard *guard, const struct trial *trial) {
+        return trial->code == RPC_PERMISSION_DENIED ? guard->config.denial : "the request cannot be judged";
 }
 
 bool access_guard_permit(
                 struct rpc_call *call, const ProtobufCMessage *request, struct access_guard *guard) {
-        return permit_peer(call, guard) && (!guard->rules || permit_call(call, request, guard));
+        struct trial trial = { .call = call, .request = request, .arena = rpc_call_arena(call) };
+
+        if (!permit_peer(call, guard))
+                return false;
+        if (!guard->rules)
+                return true;
+        judge(guard, &trial);
+        note(guard, &trial);
+        if (!trial.verdict.allow)
+                rpc_call_fail(call, trial.code, "%s: %s", prefix(guard, &trial), trial.verdict.reason);
+        return trial.verdict.allow;
+}
+
+bool access_guard_review(
+                struct rpc_call *call, const ProtobufCMessage *request, struct access_guard *guard) {
+        /* Not the call's own, which would fill up with every change of the rules. */
+        _cleanup_(arena_clear) struct arena arena = {};
+        struct trial trial = { .call = call, .request = request, .arena = &arena, .is_review = true };
+
+        if (!guard->rules)
+                return true;
+        arena_init(&arena, rpc_call_arena(call)->limit);
+        judge(guard, &trial);
+        if (trial.verdict.allow)
+                return true;
+        note(guard, &trial);
+        rpc_call_cut(call);
+        rpc_call_break_off(call, trial.code, "%s: %s", prefix(guard, &trial), trial.verdict.reason);
+        return false;
 }

@@ -36,6 +36,9 @@ DEFINE_CLEANUP(struct access_guard, access_guard_free)
  * nothing. */
 int access_guard_configure(struct access_guard *guard, const struct access_guard_config *config);
 
+/* Calls changed() when the rules in force have become others, in the loop's next turn. */
+void access_guard_set_changed(struct access_guard *guard, void (*changed)(void *userdata), void *userdata);
+
 /* Those in force, until the loop's next turn; NULL: access control is off. */
 const struct access_rules *access_guard_rules(const struct access_guard *guard);
 
@@ -50,6 +53,8 @@ void access_guard_listen(struct access_guard *guard,
 /* For rpc_server_ops: ends the call with UNAUTHENTICATED or PERMISSION_DENIED, logs why, and returns false;
  * or true. */
 bool access_guard_permit(struct rpc_call *call, const ProtobufCMessage *request, struct access_guard *guard);
+/* For rpc_server_ops.review: the same of what was permitted under other rules. */
+bool access_guard_review(struct rpc_call *call, const ProtobufCMessage *request, struct access_guard *guard);
 /* For rpc_server_ops.peer_connected: logs, once per connection, what makes it unacceptable. */
 void access_guard_peer(const struct rpc_peer *peer, struct access_guard *guard);
 

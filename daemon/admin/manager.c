@@ -239,6 +239,18 @@ static bool permit(struct rpc_call *call, const ProtobufCMessage *request, void 
         return access_guard_permit(call, request, manager->guard);
 }
 
+static bool review(struct rpc_call *call, const ProtobufCMessage *request, void *userdata) {
+        struct manager *manager = userdata;
+
+        return access_guard_review(call, request, manager->guard);
+}
+
+static void rules_changed(void *userdata) {
+        struct manager *manager = userdata;
+
+        rpc_server_review(manager->server);
+}
+
 static void peer_connected(struct rpc_server *server, const struct rpc_peer *peer, void *userdata) {
         struct manager *manager = userdata;
 
@@ -254,6 +266,7 @@ static void peer_gone(struct rpc_server *server, const struct rpc_peer *peer, vo
 
 static const struct rpc_server_ops server_ops = {
         .permit = permit,
+        .review = review,
         .peer_connected = peer_connected,
         .peer_gone = peer_gone,
 };
@@ -300,6 +313,7 @@ static int set_up_server(struct manager *manager) {
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the server");
         rpc_server_set_tls(manager->server, manager->tls);
+        access_guard_set_changed(manager->guard, rules_changed, manager);
         return 0;
 }
 

@@ -217,6 +217,18 @@ static bool on_permit(struct rpc_call *call, const ProtobufCMessage *request, vo
         return access_guard_permit(call, request, manager->guard);
 }
 
+static bool on_review(struct rpc_call *call, const ProtobufCMessage *request, void *userdata) {
+        struct manager *manager = userdata;
+
+        return access_guard_review(call, request, manager->guard);
+}
+
+static void on_rules_changed(void *userdata) {
+        struct manager *manager = userdata;
+
+        rpc_server_review(manager->server);
+}
+
 static void on_peer(struct rpc_server *server, const struct rpc_peer *peer, void *userdata) {
         struct manager *manager = userdata;
 
@@ -280,7 +292,10 @@ static const struct quota_limit resources[_QUOTA_RESOURCE_MAX] = {
 
 static int make_server(struct manager *manager) {
         static const struct rpc_server_ops ops = {
-                .permit = on_permit, .peer_connected = on_peer, .peer_gone = on_peer_gone
+                .permit = on_permit,
+                .review = on_review,
+                .peer_connected = on_peer,
+                .peer_gone = on_peer_gone,
         };
         static const struct rpc_server_limits limits = { .resources = resources };
         const struct access_guard_config guard = guard_config(&manager->config);
@@ -295,6 +310,7 @@ static int make_server(struct manager *manager) {
         r = rpc_server_new(&manager->server, reactor_event(manager->reactor), &limits, &ops, manager);
         if (r < 0)
                 return r;
+        access_guard_set_changed(manager->guard, on_rules_changed, manager);
         rpc_server_set_tls(manager->server, manager->tls);
         /* Everybody's calls come through it. */
         r = rpc_server_trust(manager->server, manager->config.admin.name);

@@ -40,6 +40,8 @@ struct rpc_call {
         nghttp2_nv *headers, *trailers; /* added by the handler, in the arena; METADATA_MAX each */
         size_t n_headers, n_trailers;
         bool headers_sent, finished, reading_off;
+        bool begun;      /* permitted, and the handler's */
+        uint64_t review; /* the last one in which it was asked whether it may go on */
 };
 
 #define NV(name_text, value_text)                                                                           \
@@ -301,8 +303,7 @@ static void tell_gone(struct rpc_call *call, const struct rpc_call_ops *ops) {
                 ops->gone(call, call->userdata);
 }
 
-/* Answers in place of the handler, which may have the call already, and hears that it is gone. */
-static void _printf_(3, 4) break_off(struct rpc_call *call, enum rpc_code code, const char *format, ...) {
+void rpc_call_break_off(struct rpc_call *call, enum rpc_code code, const char *format, ...) {
         const struct rpc_call_ops *ops = call->ops;
         va_list ap;
 
@@ -317,7 +318,7 @@ static int on_deadline(sd_event_source *source, uint64_t usec _unused_, void *us
 
         if (!deadline_has_passed(source, &call->deadline_usec, &call->deadline_jumped))
                 return 0;
-        break_off(call, RPC_DEADLINE_EXCEEDED, "The call's deadline has passed");
+        rpc_call_break_off(call, RPC_DEADLINE_EXCEEDED, "The call's deadline has passed");
         return 0;
 }
 
@@ -334,9 +335,10 @@ static bool decode(struct rpc_call *call, const uint8_t *bytes, size_t n, struct
         int r = message_decode(descriptor, bytes, n, arena, ret);
 
         if (r == -ENOBUFS)
-                break_off(call, RPC_RESOURCE_EXHAUSTED, "The request takes too much memory");
+                rpc_call_break_off(call, RPC_RESOURCE_EXHAUSTED, "The request takes too much memory");
         else if (r < 0)
-                break_off(call, RPC_INTERNAL, "The request is not a well-formed %s", descriptor->name);
+                rpc_call_break_off(
+                                call, RPC_INTERNAL, "The request is not a well-formed %s", descriptor->name);
         /* Access rules do not see them, so an agent that is newer than we are must not be sent them. */
         else
                 message_forget_unknown(*ret);
@@ -350,7 +352,7 @@ static void take_request(struct rpc_call *call, const uint8_t *bytes, size_t n) 
         size_t before = arena->allocated;
 
         if (call->request) {
-                break_off(call, RPC_UNIMPLEMENTED, "%s takes one request message, not more",
+                rpc_call_break_off(call, RPC_UNIMPLEMENTED, "%s takes one request message, not more",
                                 rpc_call_method(call));
                 return;
         }
@@ -360,7 +362,7 @@ static void take_request(struct rpc_call *call, const uint8_t *bytes, size_t n) 
         message_reader_init(&call->reader, server_limits(call->connection->server)->message_bytes,
                         http2_budget(call->connection->http2));
         if (!http2_stream_charge(call->stream, arena->allocated - before))
-                break_off(call, RPC_RESOURCE_EXHAUSTED,
+                rpc_call_break_off(call, RPC_RESOURCE_EXHAUSTED,
                                 "Requests under way on this connection take too much memory together");
 }
 
@@ -382,24 +384,24 @@ static void take_message(struct rpc_call *call, const uint8_t *bytes, size_t n) 
 static void fail_framing(struct rpc_call *call, int error) {
         switch (error) {
         case -EMSGSIZE:
-                break_off(call, RPC_RESOURCE_EXHAUSTED,
+                rpc_call_break_off(call, RPC_RESOURCE_EXHAUSTED,
                                 "The message of %zu bytes is larger than the limit of %zu",
                                 call->reader.length, call->reader.limit);
                 return;
         case -ENOBUFS:
-                break_off(call, RPC_RESOURCE_EXHAUSTED,
+                rpc_call_break_off(call, RPC_RESOURCE_EXHAUSTED,
                                 "Requests under way on this connection are larger than %zu bytes together",
                                 call->reader.budget->limit);
                 return;
         case -EPROTO:
-                break_off(call, RPC_INTERNAL,
+                rpc_call_break_off(call, RPC_INTERNAL,
                                 "The message is compressed, yet grpc-encoding says that none is");
                 return;
         case -EBADMSG:
-                break_off(call, RPC_INTERNAL, "The message's Compressed-Flag is neither 0 nor 1");
+                rpc_call_break_off(call, RPC_INTERNAL, "The message's Compressed-Flag is neither 0 nor 1");
                 return;
         default:
-                break_off(call, RPC_RESOURCE_EXHAUSTED, "Out of memory");
+                rpc_call_break_off(call, RPC_RESOURCE_EXHAUSTED, "Out of memory");
                 return;
         }
 }
@@ -425,13 +427,14 @@ static size_t on_data(struct http2_stream *stream _unused_, const uint8_t *p, si
 
 /* Whether the call may begin: the owner permits it, and the peer has room for it. Otherwise it has been
  * ended. */
-static bool may_begin(struct rpc_call *call) {
+static bool begin(struct rpc_call *call) {
         struct quota_account *account = rpc_call_peer(call)->account;
         enum quota_resource resource = call->method.method->charges;
 
         if (!server_permit(call->connection->server, call, call->request))
                 return false;
-        if (resource == QUOTA_NONE || quota_charge(account, resource, 1, &call->charge) >= 0)
+        call->begun = resource == QUOTA_NONE || quota_charge(account, resource, 1, &call->charge) >= 0;
+        if (call->begun)
                 return true;
         rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too many %s at a time: %s may have %zu now",
                         quota_resource_name(resource), rpc_call_peer(call)->name,
@@ -445,7 +448,7 @@ static void on_end(struct http2_stream *stream _unused_, void *userdata) {
         if (call->finished)
                 return;
         if (!message_reader_is_between(&call->reader)) {
-                break_off(call, RPC_INTERNAL, "The request ends in the middle of a message");
+                rpc_call_break_off(call, RPC_INTERNAL, "The request ends in the middle of a message");
                 return;
         }
         if (request_is_stream(call)) {
@@ -454,11 +457,11 @@ static void on_end(struct http2_stream *stream _unused_, void *userdata) {
                 return;
         }
         if (!call->request) {
-                break_off(call, RPC_UNIMPLEMENTED, "%s takes one request message, none came",
+                rpc_call_break_off(call, RPC_UNIMPLEMENTED, "%s takes one request message, none came",
                                 rpc_call_method(call));
                 return;
         }
-        if (may_begin(call))
+        if (begin(call))
                 call->method.method->handle(call, call->request, call->method.userdata);
 }
 
@@ -484,6 +487,17 @@ static const struct http2_stream_ops stream_ops = {
         .writable = on_writable,
         .closed = on_closed,
 };
+
+bool call_review(struct http2_stream *stream, void *userdata) {
+        const uint64_t *review = userdata;
+        struct rpc_call *call = stream->userdata;
+
+        if (stream->ops != &stream_ops || !call->begun || call->review == *review ||
+                        !(request_is_stream(call) || call->method.method->streams_response))
+                return true;
+        call->review = *review;
+        return server_may_go_on(call->connection->server, call, call->request);
+}
 
 /* ---- the opening ---- */
 
@@ -576,6 +590,6 @@ void call_open(struct server_connection *connection, struct http2_stream *stream
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "Out of memory");
                 return;
         }
-        if (request_is_stream(call) && may_begin(call))
+        if (request_is_stream(call) && begin(call))
                 call->method.method->open(call, call->method.userdata);
 }

@@ -69,3 +69,5 @@ void rpc_call_set_reading(struct rpc_call *call, bool on);
 void rpc_call_finish(struct rpc_call *call, const struct rpc_status *status);
 void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *message); /* send, then finish with OK */
 void rpc_call_fail(struct rpc_call *call, enum rpc_code code, const char *format, ...) _printf_(3, 4);
+/* In place of the handler, if that has not ended it, which then hears gone(): it may free the server in there. */
+void rpc_call_break_off(struct rpc_call *call, enum rpc_code code, const char *format, ...) _printf_(3, 4);

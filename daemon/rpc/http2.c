@@ -99,6 +99,16 @@ static void end(struct http2 *h, int error, const char *reason) {
         http2_unref(h);
 }
 
+bool http2_foreach_stream(
+                struct http2 *h, bool (*each)(struct http2_stream *stream, void *userdata), void *userdata) {
+        struct http2_stream *stream;
+
+        LIST_FOREACH(stream, &h->streams, link)
+                if (!each(stream, userdata))
+                        return false;
+        return true;
+}
+
 struct bytestream *http2_bytestream(struct http2 *h) {
         return h->bytes;
 }

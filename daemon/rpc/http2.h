@@ -88,7 +88,7 @@ struct http2_stream_ops {
 #define HTTP2_STREAM_HIGH (256 * 1024)
 /* With this much queued on all streams together, a stream is full from HTTP2_STREAM_LOW on. */
 #define HTTP2_CONNECTION_HIGH (4 * 1024 * 1024)
-#define HTTP2_STREAM_LOW  (64 * 1024)
+#define HTTP2_STREAM_LOW      (64 * 1024)
 /* RFC 9113, 10.5.1: what a header list may take, counted as SETTINGS_MAX_HEADER_LIST_SIZE counts. */
 #define HTTP2_HEADER_BYTES (16 * 1024)
 #define HTTP2_HEADERS      128
@@ -130,6 +130,11 @@ struct message_budget *http2_budget(struct http2 *h);
 void http2_set_account(struct http2 *h, struct quota_account *account);
 /* Charges what the connection holds, and n bytes that are about to be queued. 0 or -EDQUOT. */
 int http2_charge(struct http2 *h, size_t n);
+
+/* The streams that stand, in the order of their coming, as long as each() returns true: it may do to the
+ * connection what it wants when it returns false. What the last one returned. */
+bool http2_foreach_stream(
+                struct http2 *h, bool (*each)(struct http2_stream *stream, void *userdata), void *userdata);
 
 /* Bytes queued on all streams together. */
 size_t http2_out_bytes(const struct http2 *h);

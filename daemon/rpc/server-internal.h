@@ -36,6 +36,8 @@ sd_event *server_event(struct rpc_server *server);
 const struct rpc_server_limits *server_limits(const struct rpc_server *server);
 /* Asks the owner of the server. False: it has ended the call. */
 bool server_permit(struct rpc_server *server, struct rpc_call *call, const ProtobufCMessage *request);
+/* The same of a call that was permitted before. */
+bool server_may_go_on(struct rpc_server *server, struct rpc_call *call, const ProtobufCMessage *request);
 /* Counts: a call has begun; has ended. */
 void server_call_begun(struct server_connection *connection);
 void server_call_ended(struct rpc_server *server, const struct server_method *method, enum rpc_code code,
@@ -46,3 +48,6 @@ enum rpc_refusal server_refusal_of(int error);
 
 /* A request's headers have come in: makes a call of them, or answers what is wrong. */
 void call_open(struct server_connection *connection, struct http2_stream *stream);
+/* Asks whether the stream's call may go on, unless it was asked in this review, *userdata (uint64_t). False:
+ * it has ended, and its connection may have. */
+bool call_review(struct http2_stream *stream, void *userdata);

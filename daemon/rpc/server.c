@@ -62,7 +62,7 @@ struct rpc_server {
         struct list listeners, connections;
         struct service services[SERVICES_MAX];
         size_t n_services;
-        uint64_t last_peer_id;
+        uint64_t last_peer_id, last_review;
         struct rpc_server_counters counters;
         struct call_stats *stats;
         struct quota *quota;
@@ -98,6 +98,10 @@ const struct rpc_server_limits *server_limits(const struct rpc_server *server) {
 
 bool server_permit(struct rpc_server *server, struct rpc_call *call, const ProtobufCMessage *request) {
         return !server->ops->permit || server->ops->permit(call, request, server->userdata);
+}
+
+bool server_may_go_on(struct rpc_server *server, struct rpc_call *call, const ProtobufCMessage *request) {
+        return !server->ops->review || server->ops->review(call, request, server->userdata);
 }
 
 void server_call_begun(struct server_connection *connection) {
@@ -588,6 +592,25 @@ void rpc_server_drain(
         LIST_FOREACH_SAFE(connection, next, &server->connections, link)
                 http2_drain(connection->http2);
         check_drained(server);
+}
+
+/* Until a call has ended: it may have taken others along, and connections. */
+static bool review_until_end(struct rpc_server *server) {
+        struct server_connection *connection;
+
+        LIST_FOREACH(connection, &server->connections, link)
+                if (connection->http2 &&
+                                !http2_foreach_stream(connection->http2, call_review, &server->last_review))
+                        return true;
+        return false;
+}
+
+void rpc_server_review(struct rpc_server *server) {
+        server_ref(server);
+        server->last_review++;
+        while (review_until_end(server))
+                ;
+        server_unref(server);
 }
 
 int rpc_server_disconnect(struct rpc_server *server, uint64_t peer_id) {

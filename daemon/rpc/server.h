@@ -50,6 +50,9 @@ struct rpc_server_ops {
          * NULL where it is a stream. NULL function: all is permitted.
          */
         bool (*permit)(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
+        /* The same for a stream that was permitted, asked by rpc_server_review(): true lets it go on; else end it
+         * with rpc_call_break_off(), last of all. */
+        bool (*review)(struct rpc_call *call, const ProtobufCMessage *request, void *userdata);
         /* An authenticated connection has come, or gone. Either may be NULL. */
         void (*peer_connected)(struct rpc_server *server, const struct rpc_peer *peer, void *userdata);
         void (*peer_gone)(struct rpc_server *server, const struct rpc_peer *peer, void *userdata);
@@ -96,6 +99,12 @@ void rpc_server_drain(struct rpc_server *server, void (*drained)(struct rpc_serv
 
 /* Closes a connection (by id) after its calls have heard gone(). -ENOENT: there is none. */
 int rpc_server_disconnect(struct rpc_server *server, uint64_t peer_id);
+
+/*
+ * Something is permitted that was not, or the other way round: asks review() about each call under way whose request
+ * or answer is a stream. The handlers of those that it ends hear gone(). Not from a call's callback.
+ */
+void rpc_server_review(struct rpc_server *server);
 
 /* The one peer, by identity, that may take nearly all: who passes everybody's calls on. 0 or -ENOMEM. */
 int rpc_server_trust(struct rpc_server *server, const char *name);

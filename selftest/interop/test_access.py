@@ -66,6 +66,21 @@ def test_streams_are_judged_when_they_open(admin):
     assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
 
 
+def test_streams_are_judged_again_when_the_rules_change(admin, rules, app):
+    watchers = {"gui-vm": Watcher(admin)}
+    rules.write_text(RULES + 'permit (principal == Source::"net-vm", action, resource);')
+    admin.expect_log("(?s)5 access rules.*6 access rules")
+    watchers["net-vm"] = Watcher(admin, "net-vm")
+    rules.write_text(RULES.replace("gui-vm", "net-vm"))
+    assert watchers["gui-vm"].expect_end() == grpc.StatusCode.PERMISSION_DENIED
+    admin.expect_log(r"Denied admin.AdminService/Watch for gui-vm, which was under way: no rule permits it")
+    rules.write_text(RULES.replace("gui-vm", "net-vm") + 'forbid (principal, action == Command::"Watch", resource);')
+    assert watchers["net-vm"].expect_end() == grpc.StatusCode.PERMISSION_DENIED
+    admin.expect_log(r"Denied admin.AdminService/Watch for net-vm, which was under way: policy5 at rules.cedar:9 forbids it")
+    rules.write_text(RULES)
+    Watcher(admin).close()
+
+
 def test_a_rule_that_fails_does_not_count(admin):
     assert "policy4 at rules.cedar:8 would, when context.Missing == 1" in denial(admin.stub("net-vm").QueryList)
 

@@ -109,6 +109,21 @@ def test_who_may_watch_what_is_for_the_rules_to_say(admin):  # noqa: F811
     assert watch.decision().Peer == "gui-vm"
 
 
+def test_who_may_not_watch_any_more_is_told_so(admin, rules):  # noqa: F811
+    before = rules.read_text()
+    watches = {who: Decisions(admin, who) for who in ("gui-vm", "app-vm")}
+    for watch in watches.values():
+        watch.source()
+    rules.write_text(before.replace('Source::"app-vm", action == Command::"WatchDecisions"', 'Source::"x", action'))
+    decision = watches["gui-vm"].decision()
+    assert (decision.Peer, decision.Method) == ("app-vm", "access.AccessService/WatchDecisions")
+    while (item := watches["app-vm"]._items.get(timeout=TIMEOUT))[0] != "end":
+        pass
+    assert item[1].code() == grpc.StatusCode.PERMISSION_DENIED
+    denial(admin.stub().Poweroff)
+    assert watches["gui-vm"].decision().Peer == "gui-vm"
+
+
 def test_permits_that_are_watched_do_not_get_into_the_journal(admin):  # noqa: F811
     watch = Decisions(admin, Permits=True)
     watch.source()

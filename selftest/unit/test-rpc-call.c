@@ -128,6 +128,16 @@ Test(call, a_method_that_there_is_not) {
         pair_end(&pair);
 }
 
+/* Both sides, with an owner of the server. */
+static void begin_with(struct pair *pair, const struct rpc_server_ops *ops, void *owner) {
+        pair_begin(pair);
+        cr_assert_eq(rpc_server_new(&pair->server, pair->event, NULL, ops, owner), 0);
+        for (size_t i = 0; i < ELEMENTSOF(pair_services); i++)
+                cr_assert_eq(rpc_server_add_service(pair->server, &pair_services[i], pair), 0);
+        cr_assert_eq(rpc_server_listen(pair->server, &pair->address), 0);
+        pair_channel(pair, (struct rpc_channel_config){});
+}
+
 static bool refuse(struct rpc_call *call, const ProtobufCMessage *request, void *userdata) {
         unsigned *asked = userdata;
 
@@ -142,12 +152,7 @@ Test(call, permission_is_asked_before_the_handler) {
         unsigned asked[2] = {};
         struct pair pair;
 
-        pair_begin(&pair);
-        cr_assert_eq(rpc_server_new(&pair.server, pair.event, NULL, &ops, asked), 0);
-        for (size_t i = 0; i < ELEMENTSOF(pair_services); i++)
-                cr_assert_eq(rpc_server_add_service(pair.server, &pair_services[i], &pair), 0);
-        cr_assert_eq(rpc_server_listen(pair.server, &pair.address), 0);
-        pair_channel(&pair, (struct rpc_channel_config){});
+        begin_with(&pair, &ops, asked);
         client_check(&client, &pair, NULL);
         client_run(&stream, &pair);
         PAIR_UNTIL(&pair, client.done && stream.done);
@@ -615,6 +620,90 @@ Test(call, the_client_cancels) {
         cr_assert_eq(counters.calls_now, 0);
         cr_assert_not(client.done || unsent.done || unary.done, "who cancels is not told");
         cr_assert_null(rpc_client_cancel(NULL));
+        pair_end(&pair);
+}
+
+/* Who is asked: whether it is a request alone that it is asked of, and how often. */
+static bool review_runs(struct rpc_call *call, const ProtobufCMessage *request, void *userdata) {
+        unsigned *asked = userdata;
+
+        asked[request ? 0 : 1]++;
+        if (request)
+                return true;
+        rpc_call_break_off(call, RPC_PERMISSION_DENIED, "%s may not go on", rpc_call_method(call));
+        return false;
+}
+
+Test(call, streams_are_asked_about_again) {
+        static const struct rpc_server_ops ops = { .review = review_runs };
+        Grpc__Health__V1__HealthCheckRequest request = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
+        struct client check = {}, watch = {}, half = {}, runs[3] = {};
+        unsigned asked[2] = {};
+        struct pair pair;
+
+        begin_with(&pair, &ops, asked);
+        pair.check = pair.watch = keep;
+        pair.run = keep_run;
+        client_check(&check, &pair, NULL);
+        client_open(&watch, &pair, &grpc__health__v1__health__descriptor, "Watch", NULL);
+        cr_assert_eq(rpc_client_send(watch.call, &request.base), 0);
+        rpc_client_half_close(watch.call);
+        client_open(&half, &pair, &grpc__health__v1__health__descriptor, "Watch", NULL);
+        for (size_t i = 0; i < ELEMENTSOF(runs); i++)
+                client_run(&runs[i], &pair);
+        PAIR_UNTIL(&pair, pair.calls == 2 + ELEMENTSOF(runs));
+
+        rpc_server_review(pair.server);
+        cr_assert_eq(asked[0], 1,
+                        "a stream of answers, whose request is here; and no call without a stream");
+        cr_assert_eq(asked[1], ELEMENTSOF(runs));
+        cr_assert_eq(pair.calls_gone, ELEMENTSOF(runs));
+        PAIR_UNTIL(&pair, runs[0].done && runs[1].done && runs[2].done);
+        cr_assert_eq(runs[2].code, RPC_PERMISSION_DENIED);
+        cr_assert_str_eq(runs[2].text, "RunCommand may not go on");
+        rpc_server_review(pair.server);
+        cr_assert_eq(asked[0], 2);
+        cr_assert_eq(asked[1], ELEMENTSOF(runs));
+        cr_assert_not(check.done || watch.done || half.done);
+        check.call = rpc_client_cancel(check.call);
+        watch.call = rpc_client_cancel(watch.call);
+        half.call = rpc_client_cancel(half.call);
+        pair_end(&pair);
+}
+
+static bool end_all(struct rpc_call *call, const ProtobufCMessage *request _unused_, void *userdata) {
+        rpc_call_break_off(call, RPC_PERMISSION_DENIED, "no more");
+        return false;
+}
+
+static void free_server_when_gone(struct rpc_call *call _unused_, void *userdata) {
+        struct pair *pair = userdata;
+        struct rpc_server *server = pair->server;
+
+        pair->calls_gone++;
+        pair->server = NULL; /* the other call is told meanwhile */
+        rpc_server_free(server);
+}
+
+static void run_to_free(struct pair *pair, struct rpc_call *call) {
+        static const struct rpc_call_ops ops = { .gone = free_server_when_gone };
+
+        rpc_call_set_ops(call, &ops, pair);
+}
+
+Test(call, who_may_not_go_on_may_free_the_server) {
+        static const struct rpc_server_ops ops = { .review = end_all };
+        struct client runs[2] = {};
+        struct pair pair;
+
+        begin_with(&pair, &ops, NULL);
+        pair.run = run_to_free;
+        client_run(&runs[0], &pair);
+        client_run(&runs[1], &pair);
+        PAIR_UNTIL(&pair, pair.calls == 2);
+        rpc_server_review(pair.server);
+        cr_assert_eq(pair.calls_gone, 2);
+        PAIR_UNTIL(&pair, runs[0].done && runs[1].done);
         pair_end(&pair);
 }
 
