@@ -58,6 +58,7 @@ static const struct option table[] = {
         { "priority", 'p', OPTION_TEXT, TO(priority), VERB_OPTION_LOGS },
         { "since", 'S', OPTION_TEXT, TO(since), VERB_OPTION_LOGS },
         { "until", 'U', OPTION_TEXT, TO(until), VERB_OPTION_LOGS },
+        { "after-cursor", 0, OPTION_TEXT, TO(after_cursor), VERB_OPTION_LOGS },
         { "title", 0, OPTION_TEXT, TO(title), VERB_OPTION_NOTIFY },
         { "event", 0, OPTION_TEXT, TO(event), VERB_OPTION_NOTIFY },
         { "urgency", 0, OPTION_TEXT, TO(urgency), VERB_OPTION_NOTIFY },

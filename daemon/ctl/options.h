@@ -29,7 +29,7 @@ struct options {
         uint64_t limit, lines, retry;
         const char *interval, *type;
         const char *signal, *whom;
-        const char *unit, *priority, *since, *until;
+        const char *unit, *priority, *since, *until, *after_cursor;
         const char *title, *event, *urgency, *icon, *message;
         const char *cache, *token, *cachix_host;
         const char *password_file, *settings;

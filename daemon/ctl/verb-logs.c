@@ -64,6 +64,13 @@ static int read_request(const struct options *options, Logs__LogsRequest *reques
                 r = read_time("since", options->since, &request->sinceusec);
         if (r == EXIT_DONE && options->until)
                 r = read_time("until", options->until, &request->untilusec);
+        if (r == EXIT_DONE && !isempty(options->after_cursor)) {
+                request->cursor = strdup(options->after_cursor);
+                if (!request->cursor) {
+                        request->cursor = (char *) protobuf_c_empty_string;
+                        return fail_errno(-ENOMEM, "--after-cursor");
+                }
+        }
         return r;
 }
 
@@ -126,7 +133,8 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
 
 static int call(struct session *session, struct reading *reading);
 
-/* A journal that was kept in memory does not outlive its VM: its new one is read from its beginning. */
+/* A journal that was kept in memory does not outlive its VM: its new one is read from its beginning. Unless
+ * it is the caller who had been in another. */
 static int on_done(struct session *session, const struct rpc_status *status,
                 const ProtobufCMessage *response, void *userdata) {
         struct reading *reading = userdata;
@@ -134,7 +142,7 @@ static int on_done(struct session *session, const struct rpc_status *status,
 
         if (status->code == RPC_OK)
                 return EXIT_DONE;
-        if (status->code != RPC_OUT_OF_RANGE || request->cursor == protobuf_c_empty_string) {
+        if (status->code != RPC_OUT_OF_RANGE || reading->last_usec == 0) {
                 session_fail(session, reading->what, status);
                 return EXIT_DONE;
         }

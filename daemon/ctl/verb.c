@@ -131,7 +131,8 @@ const struct verb verbs[] = {
                         "  --lines=N, -n        The newest N\n"
                         "  --priority=P, -p     At least so grave: 0 to 7, or emerg to debug\n"
                         "  --since=, -S, --until=, -U  \"2026-01-02 03:04:05\", @SECONDS, or how long ago: "
-                        "1h\n",
+                        "1h\n"
+                        "  --after-cursor=CURSOR  What follows the entry with it (see --json)\n",
                         verb_logs },
         { "wakeup", "", 0, 0, 0, false, "Wake the host up", NULL, verb_host },
         { "sysinfo", "", 0, 0, 0, false, "Show what the host is, and how it is secured", NULL,

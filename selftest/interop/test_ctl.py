@@ -601,6 +601,9 @@ def test_logs(ctl, fleet):
     with running(ctl.start("logs", "--vm=net-vm", "--json", "-f")) as process:
         assert json.loads(Lines(process.stdout).next())["message"] == "bad\033[1m"
     assert fleet.requests[1].Request.Follow
+    ctl("logs", "--vm=net-vm", "--after-cursor", "s=1;i=2")
+    ctl("logs", "--vm=net-vm", "--after-cursor=")
+    assert [asked.Request.Cursor for asked in fleet.requests[2:]] == ["s=1;i=2", ""]
     for wrong in (["-p", "8"], ["--since", "soon"], ["-u", "a b"], ["-n", "0"]):
         ctl("logs", "--vm=net-vm", *wrong, code=2)
     assert "--vm" in ctl("logs", code=2)[1]
