@@ -6,6 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* Of a transport's texts: what the longest path of a socket has. A number has leading zeros without end,
+ * otherwise, and a Unix socket any text as its port. */
+#define TRANSPORT_TEXT_MAX 128
+
 struct check {
         const struct registry *registry;
         const struct registration_rules *rules;
@@ -76,6 +80,9 @@ static enum rpc_code check_transport(const struct check *check) {
                 return refuse(check, RPC_PERMISSION_DENIED,
                                 "agent %s has the transport name of another: %s expected",
                                 check->request->name, check->result->vm);
+        if (strlen(transport->address) > TRANSPORT_TEXT_MAX || strlen(transport->port) > TRANSPORT_TEXT_MAX)
+                return refuse(check, RPC_INVALID_ARGUMENT,
+                                "transport of agent %s is longer than any address", check->request->name);
         r = rpc_address_from_transport(
                         &address, transport->protocol, transport->address, transport->port, &allowed);
         if (r < 0)

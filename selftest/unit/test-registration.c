@@ -144,6 +144,26 @@ Test(registration, an_agent_is_called_at_its_own_address) {
         cr_assert_eq(registry_count(registry), 0);
 }
 
+/* Else it would be kept, and be larger than what the store takes, which then loses those behind it at a
+ * restart. */
+Test(registration, a_transport_is_no_longer_than_an_address) {
+        const struct peer *app = peer("app-vm", "192.168.100.5");
+        char long_port[5000];
+
+        memset(long_port, '0', sizeof(long_port) - 1);
+        long_port[sizeof(long_port) - 1] = '\0';
+        cr_assert_eq(ASK(NULL, .name = "givc-app-vm.service", .type = 12, .transport = "/run/app",
+                                     .transport_name = "app-vm", .protocol = "unix", .port = long_port),
+                        RPC_INVALID_ARGUMENT);
+        cr_assert_eq(ASK(NULL, .name = "givc-app-vm.service", .type = 12, .transport = long_port,
+                                     .transport_name = "app-vm", .protocol = "vsock"),
+                        RPC_INVALID_ARGUMENT);
+        memcpy(long_port + sizeof(long_port) - 5, "9000", 4);
+        cr_assert_eq(ASK(app, .name = "givc-app-vm.service", .type = 12, .transport = "192.168.100.5",
+                                     .transport_name = "app-vm", .port = long_port),
+                        RPC_INVALID_ARGUMENT);
+}
+
 Test(registration, over_vsock_an_agent_is_called_at_its_own_cid) {
         struct peer *p = peer("app-vm", "192.168.100.5");
         const char *error;
