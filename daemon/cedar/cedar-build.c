@@ -13,22 +13,19 @@ void *cedar_grow(struct arena *arena, void *items, size_t n, size_t item_bytes) 
         return grown;
 }
 
-unsigned cedar_node_depth(const struct cedar_node *node) {
-        const struct cedar_node *child;
-        unsigned depth = 1;
-
-        for (size_t i = 0; (child = cedar_node_child(node, i)); i++)
-                depth = MAX(depth, child->depth + 1);
-        return depth;
-}
-
 struct cedar_node *cedar_node_new(struct arena *arena, const struct cedar_node *node) {
         struct cedar_node *copy = arena_alloc(arena, sizeof(*copy));
+        const struct cedar_node *child;
 
         if (!copy)
                 return NULL;
         *copy = *node;
-        copy->depth = cedar_node_depth(node);
+        copy->depth = copy->steps = 1;
+        for (size_t i = 0; (child = cedar_node_child(node, i)); i++) {
+                copy->depth = MAX(copy->depth, child->depth + 1);
+                if (__builtin_add_overflow(copy->steps, child->steps, &copy->steps))
+                        copy->steps = UINT32_MAX;
+        }
         return copy;
 }
 

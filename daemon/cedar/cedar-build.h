@@ -9,10 +9,9 @@
 /* One more place in a list of n items in an arena, which may move. NULL: ENOMEM. */
 void *cedar_grow(struct arena *arena, void *items, size_t n, size_t item_bytes);
 
-/* With the depth that follows from those below it, which are in left, right and the union by now. */
+/* With the depth and the steps that follow from those below it, which are in left, right and the union by
+ * now. */
 struct cedar_node *cedar_node_new(struct arena *arena, const struct cedar_node *node);
-/* Its depth when it has these below it. */
-unsigned cedar_node_depth(const struct cedar_node *node);
 
 /*
  * A call of a function. With a string that it takes, the value itself: nothing is left to be done at each

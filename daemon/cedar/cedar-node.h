@@ -97,6 +97,7 @@ struct cedar_member {
 struct cedar_node {
         enum cedar_op op;
         unsigned depth;
+        uint32_t steps; /* of an evaluation, at most: nodes, as often as they are met; UINT32_MAX: or more */
         struct cedar_span span;
         const struct cedar_node *left, *right;
         union {

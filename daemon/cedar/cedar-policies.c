@@ -45,6 +45,19 @@ static int read_policies(struct cedar_policies *policies, const char *name, cons
                         arena, name, policies->text.s, size, &policies->policies, &policies->n, ret_error);
 }
 
+static int check_steps(const struct cedar_policies *policies, char **ret_error) {
+        uint64_t steps = 0;
+
+        for (size_t i = 0; i < policies->n; i++)
+                for (size_t j = 0; j < policies->policies[i].n_clauses; j++)
+                        steps += policies->policies[i].clauses[j].node->steps;
+        if (steps <= CEDAR_STEPS_MAX)
+                return 0;
+        *ret_error = text_printf(
+                        "%s: a decision would take more than %u steps", policies->name, CEDAR_STEPS_MAX);
+        return *ret_error ? -EINVAL : -ENOMEM;
+}
+
 int cedar_policies_new(struct cedar_policies **ret, const char *name, const char *text, size_t size,
                 char **ret_error) {
         _cleanup_(cedar_policies_freep) struct cedar_policies *policies = calloc(1, sizeof(*policies));
@@ -55,6 +68,8 @@ int cedar_policies_new(struct cedar_policies **ret, const char *name, const char
                 return -ENOMEM;
         arena_init(&policies->arena, ARENA_BYTES);
         r = read_policies(policies, name, text, size, ret_error);
+        if (r >= 0)
+                r = check_steps(policies, ret_error);
         if (r < 0)
                 return r;
         policies->index = cedar_index_new(&policies->arena, policies->policies, policies->n);

@@ -3,8 +3,8 @@
 
 /*
  * Cedar (https://docs.cedarpolicy.com): policies, and what they decide. A policy set is read once and never
- * changes. A decision allocates from the caller's arena alone, and takes no more steps than the policies
- * that may apply have nodes.
+ * changes. A decision allocates from the caller's arena alone, and takes no more steps than the conditions
+ * of the policies that may apply, which is bounded.
  */
 
 #include "cedar-entities.h"
@@ -13,10 +13,16 @@
 struct cedar_policies;
 
 /*
+ * A hundred milliseconds. No text makes so many by itself; but what stands before has is evaluated for each
+ * of the names behind it, and may hold another has.
+ */
+#define CEDAR_STEPS_MAX (16U * 1024 * 1024)
+
+/*
  * Reads policies: Cedar's text, or, where it begins with '{', its JSON format: one policy, or a policy set.
  * name is that of the file, for messages; name and text are copied. -EINVAL: *ret_error, which becomes the
- * caller's, says NAME:LINE:COLUMN, what was found and what was expected; -E2BIG, likewise; -ENOMEM, with
- * *ret_error NULL.
+ * caller's, says NAME:LINE:COLUMN, what was found and what was expected, or that a decision would take more
+ * than CEDAR_STEPS_MAX steps; -E2BIG, likewise; -ENOMEM, with *ret_error NULL.
  */
 int cedar_policies_new(struct cedar_policies **ret, const char *name, const char *text, size_t size,
                 char **ret_error);

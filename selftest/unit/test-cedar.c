@@ -450,6 +450,27 @@ Test(cedar, more_than_anybody_writes_is_refused) {
         expect_refusal(text, "rules: policy0: an expression is more than 2048 levels deep");
 }
 
+/* Each has evaluates what stands before it for each of its names: that is to the power of. */
+Test(cedar, what_would_take_for_ever_is_refused) {
+        static const char end[] = " has a.b.c.d.e.f.g.h then context else context)";
+        _cleanup_(freep) char *text = malloc(64 * 1024);
+
+        for (size_t n = 4; n <= 40; n += 36) {
+                char *p = stpcpy(text, "permit (principal, action, resource) when { ");
+
+                for (size_t i = 0; i < n; i++)
+                        p = stpcpy(p, "(if ");
+                p = stpcpy(p, "context");
+                for (size_t i = 0; i < n; i++)
+                        p = stpcpy(p, end);
+                strcpy(p, " has n };");
+                if (n == 4)
+                        expect_decision(text, "allow: policy0");
+                else
+                        expect_refusal(text, "rules: a decision would take more than 16777216 steps");
+        }
+}
+
 Test(cedar, lines_and_columns_are_those_of_an_editor) {
         expect_refusal("// h\xC3\xA9llo\npermit (principal, action, resource) when { "
                        "\"\xC3\xA9\xF0\x9F\x98\x80\" == };",
