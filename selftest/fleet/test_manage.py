@@ -25,12 +25,12 @@ KillMode=mixed
 class Manage:
     """The verbs of one machine's agent, straight or through the admin."""
 
-    def __init__(self, fleet, wire, machine=None):
+    def __init__(self, fleet, wire, machine=None, source=None):
         self.fleet, self.pb, self.machine = fleet, wire.pb, machine
         if machine is None:
-            self.stub = wire.stub(MACHINE, 9000, 'systemd.UnitManageService', source='admin-vm')
+            self.stub = wire.stub(MACHINE, 9000, 'systemd.UnitManageService', source=source or 'admin-vm')
         else:
-            self.stub = wire.stub('admin-vm', 9001, 'admin.FleetService', source='ghaf-host')
+            self.stub = wire.stub('admin-vm', 9001, 'admin.FleetService', source=source or 'ghaf-host')
 
     def request(self, verb, unit, **more):
         request = self.pb.msg('systemd.ManageUnitRequest')(
@@ -95,6 +95,26 @@ def manage(request, stubs, clean):
 def clean(fleet):
     yield
     fleet.run(MACHINE, "systemctl thaw demo-clock; systemctl stop 'demo-*'; systemctl reset-failed")
+
+
+# --- too much of it
+
+@pytest.mark.parametrize('through, limit', [(None, 20), (MACHINE, 24)], ids=['agent', 'admin'])
+def test_one_peer_cannot_use_up_the_operations(fleet, wire, stubs, clean, through, limit):
+    one = Manage(fleet, wire, through, source=MACHINE)
+    start = one.request('START', 'demo-gate.service')
+    under_way = [one.stub.ManageUnit.future(start, timeout=STEADY) for _ in range(limit)]
+    stubs['agent'].wait('demo-gate.service', 'activating')
+    with pytest.raises(grpc.RpcError) as raised:
+        one.stub.ManageUnit(start, timeout=STEADY)
+    assert raised.value.code() == StatusCode.RESOURCE_EXHAUSTED
+    assert raised.value.details() == f'too many operations at a time: {MACHINE} may have {limit} now'
+    for other in stubs['agent'], stubs['admin']:
+        assert other('START', CLOCK).Status.ActiveState == 'active'
+    fleet.run(MACHINE, 'echo >/run/demo-gate', check=True)
+    for call in under_way:
+        assert call.result().Status.ActiveState == 'active'
+    assert one('STATUS', CLOCK).Status.ActiveState == 'active'
 
 
 # --- every verb
