@@ -30,9 +30,9 @@ struct follower {
         struct decision_follow *follow;
         struct registry_agent *agent;
         struct rpc_client_call *streams[STREAMS]; /* NULL: not open */
-        bool refused[STREAMS];                    /* this agent will not: until it connects anew */
-        bool permits;                             /* somebody wants them */
-        sd_event_source *timer;                   /* to read on, or to try again */
+        bool refused[STREAMS];  /* it will not: asked again with the next watcher, or connection */
+        bool permits;           /* somebody wants them */
+        sd_event_source *timer; /* to read on, or to try again */
         uint64_t retry_usec;
         struct ratelimit decisions;
         bool told, followed; /* how it stands, if watchers were told so */
@@ -284,6 +284,8 @@ void decision_follow_add(struct decision_follow *follow, struct rpc_watcher *wat
         LIST_FOREACH(follower, &follow->followers, followers) {
                 Access__DecisionSource source;
 
+                /* Its rules may be others now. */
+                follower->refused[DENIALS] = follower->refused[PERMITS] = false;
                 fill_source(follower, &source);
                 if (watcher && follower->told && !decision_watcher_tell_source(watcher, &source))
                         return;

@@ -195,7 +195,7 @@ class Teller:
 
     def __init__(self, refusal=None):
         self.asked = queue.Queue()  # "denials", "permits", and "end" when one has ended
-        self._refusal = refusal
+        self.refusal = refusal
         self._lock = threading.Lock()
         self._streams = {"denials": [], "permits": []}
         self._early = {"denials": [], "permits": []}
@@ -204,8 +204,8 @@ class Teller:
         kind, items = "permits" if request.Permits else "denials", queue.Queue()
         self.asked.put(kind)
         context.add_callback(lambda: self._end(kind, items))
-        if self._refusal:
-            context.abort(*self._refusal)
+        if self.refusal:
+            context.abort(*self.refusal)
         items.put(Item(Source=pb.msg("access.DecisionSource")(VmName="elsewhere", Followed=True)))
         with self._lock:
             for item in self._early[kind]:
@@ -324,6 +324,17 @@ def test_an_agent_that_does_not_tell_is_told_of_and_skipped(admin, certificates,
         assert watch.decision().VmName == "admin-vm"
         later = Decisions(admin)
         assert (later.source(), later.source()) == (ADMIN, ("app-vm", "givc-agent", False, said))
+
+
+def test_an_agent_that_refused_is_asked_again_with_the_next_watcher(admin, certificates):  # noqa: F811
+    teller = Teller((grpc.StatusCode.PERMISSION_DENIED, "no rule permits it"))
+    with registered(admin, certificates, "app-vm", AccessService=teller):
+        watch = Decisions(admin)
+        assert (watch.source(), watch.source()[2]) == (ADMIN, False)
+        teller.refusal = None
+        second = Decisions(admin)
+        assert (second.source(), second.source()[2]) == (ADMIN, False)
+        assert watch.source() == second.source() == ("app-vm", "givc-agent", True, "")
 
 
 def test_an_agent_that_is_away_is_followed_when_it_comes(admin, certificates):  # noqa: F811
