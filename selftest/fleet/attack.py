@@ -15,6 +15,12 @@ from h2raw import END_HEADERS, END_STREAM, frame, grpc_headers, grpc_message, hp
 METHODS = ('QueryList', 'Watch', 'GetUnitStatus', 'RegisterService', 'StartVM', 'StartService', 'StartApplication', 'PauseApplication',
            'ResumeApplication', 'StopApplication', 'Poweroff', 'Reboot', 'Suspend', 'Wakeup', 'SetLocale', 'SetTimezone',
            'ListGenerations', 'SetGeneration', 'NotifyUser', 'NoSuchMethod')
+OTHERS = ('/admin.FleetService/ManageUnit', '/admin.FleetService/ListUnits', '/admin.FleetService/WatchUnit',
+          '/admin.FleetService/ReadLogs', '/admin.FleetService/Decide', '/access.AccessService/Decide',
+          '/access.AccessService/WatchDecisions')
+# What rules decide about a context as large as fits into one frame: a set, in an order that takes long to sort.
+CONTEXT = b'{"a": [%s]}' % b','.join(b'%d' % (i * 7919 % 3001) for i in range(3000))
+QUESTION = b'\x0a\x01x\x12\x01y\x1a\x01z\x22' + bytes([len(CONTEXT) & 127 | 128, len(CONTEXT) >> 7]) + CONTEXT
 
 
 class Attacker:
@@ -119,10 +125,10 @@ class Attacker:
                 stream, standing = -1, True
                 while standing and self.going():
                     blocks = []
-                    for method in METHODS:
+                    for path in [*(f'/admin.AdminService/{method}' for method in METHODS), *OTHERS]:
                         for data in (b'', b'\x0a\x03abc', b'\xff\xff\xff'):
                             stream += 2
-                            headers = hpack(*grpc_headers(f'/admin.AdminService/{method}'))
+                            headers = hpack(*grpc_headers(path))
                             blocks += [frame(h2raw.HEADERS, END_HEADERS, stream, headers),
                                        frame(h2raw.DATA, END_STREAM, stream, grpc_message(data))]
                     standing = self.pour(connection, b''.join(blocks))
@@ -131,12 +137,20 @@ class Attacker:
 
     def queries(self):
         """One call again and again, on eight connections at once."""
-        block, n = hpack(*grpc_headers('/admin.AdminService/QueryList')), 0
+        return self.calls('/admin.AdminService/QueryList', b'')
+
+    def questions(self):
+        """The same, of one that takes the server's time."""
+        return self.calls('/access.AccessService/Decide', QUESTION)
+
+    def calls(self, path, message):
+        block, n = hpack(*grpc_headers(path)), 0
         while self.going():
             with contextlib.suppress(h2raw.Closed, OSError), contextlib.ExitStack() as stack:
                 connections = [stack.enter_context(self.http2()) for _ in range(8)]
                 for stream in range(1, 1_000_001, 2):
-                    request = frame(h2raw.HEADERS, END_HEADERS, stream, block) + frame(h2raw.DATA, END_STREAM, stream, grpc_message(b''))
+                    request = (frame(h2raw.HEADERS, END_HEADERS, stream, block) +
+                               frame(h2raw.DATA, END_STREAM, stream, grpc_message(message)))
                     if not self.going() or not all([self.pour(connection, request) for connection in connections]):
                         break
                     n += len(connections)

@@ -20,12 +20,13 @@ forbid (principal == Source::"app-vm", action in [Command::"Poweroff", Command::
 """
 CUT_OFF = '[1-9][0-9]* times cut off'
 # What an attack says of itself: that it was one, and where it was ended.
-ENDS = {'connections': '[0-9]{4,5} connected', 'headers': 'cut off', 'queries': '[1-9][0-9]{2,} calls', 'methods': '[1-9][0-9]{2,} calls',
+ENDS = {'connections': '[0-9]{4,5} connected', 'headers': 'cut off', 'methods': '[1-9][0-9]{2,} calls',
+        'queries': '[1-9][0-9]{2,} calls', 'questions': '[1-9][0-9]{2,} calls',
         'rapid_reset': CUT_OFF, 'continuations': CUT_OFF, 'pings': CUT_OFF, 'names': '[0-9]+ units',
         'replay': '[1-9] parts recorded', 'slow_watch': '[1-9][0-9]* connections'}
 # The last but one leaves a longer list, and the last one a peer that may reset nothing for ten seconds.
-FLOODS = ['nothing', 'connections', 'half_open', 'handshakes', 'slow_watch', 'methods', 'queries', 'oversize', 'headers', 'continuations',
-          'header_bombs', 'pings', 'frames', 'names', 'rapid_reset']
+FLOODS = ['nothing', 'connections', 'half_open', 'handshakes', 'slow_watch', 'methods', 'queries', 'questions', 'oversize', 'headers',
+          'continuations', 'header_bombs', 'pings', 'frames', 'names', 'rapid_reset']
 first = []  # before the neighbour's command line
 figures = {}
 
