@@ -22,6 +22,8 @@
 /* How the programs that fetch exit; what failed, otherwise. */
 #define POLICY_FETCH_CHANGED 0
 #define POLICY_FETCH_SAME    3
+/* Where they find the URL: in their environment, which is nobody else's to read, as it may have a password. */
+#define POLICY_FETCH_URL "POLICY_URL"
 
 struct policy {
         char *name;

@@ -141,20 +141,21 @@ static int fetch(CURL *curl, const char *url, const char *shown, const char *pol
 
 int main(int argc, char **argv) {
         _cleanup_(freep) char *policy = NULL, *state = NULL, *shown = NULL;
+        const char *url = getenv(POLICY_FETCH_URL);
         CURL *curl;
         int r;
 
-        if (argc != 3)
+        if (argc != 2 || !url)
                 return policy_helper_fail("givc-policy-fetch", "a URL and a directory expected");
-        r = policy_helper_confine(argv[2]);
+        r = policy_helper_confine(argv[1]);
         if (r < 0)
                 return policy_helper_fail("Cannot let go of rights", strerror(-r));
-        policy = text_printf("%s/policy.bin", argv[2]);
-        state = text_printf("%s/.etag", argv[2]);
-        shown = policy_helper_show_url(argv[1]);
+        policy = text_printf("%s/policy.bin", argv[1]);
+        state = text_printf("%s/.etag", argv[1]);
+        shown = policy_helper_show_url(url);
         curl = curl_easy_init();
-        r = policy && state && shown && curl ? fetch(curl, argv[1], shown, policy, state)
-                                             : policy_helper_fail(argv[2], "out of memory");
+        r = policy && state && shown && curl ? fetch(curl, url, shown, policy, state)
+                                             : policy_helper_fail(argv[1], "out of memory");
         curl_easy_cleanup(curl);
         return r;
 }

@@ -26,6 +26,7 @@ struct source {
         const struct policy *policy; /* NULL: all of them */
         uint64_t poll_usec;
         char *directory;
+        char *url;              /* POLICY_FETCH_URL=… */
         char **argv;            /* NULL-terminated; the texts are others' */
         struct child *child;    /* NULL: none is under way */
         int reason;             /* what it writes on standard error */
@@ -46,6 +47,7 @@ static void source_free(struct source *source) {
         child_free(source->child);
         close_fd(source->reason);
         sd_event_source_disable_unref(source->timer);
+        free(source->url);
         free(source->argv);
         free(source->directory);
         free(source);
@@ -133,7 +135,7 @@ static void ended(struct source *source, int code, int status) {
 static void exited(struct child *child, int code, int status, void *userdata);
 
 static int start(struct source *source) {
-        char *environment[] = { NULL };
+        char *environment[] = { source->url, NULL };
         struct child_spec spec = {
                 .path = source->argv[0],
                 .argv = source->argv,
@@ -212,7 +214,7 @@ void policy_fetch_now(struct policy_fetch *fetch_all) {
 
 /* directory: the source's from now on; NULL: there was no memory for it. The arguments are yet to come. */
 static int add_source(struct source **ret, struct policy_fetch *fetch_all, char *directory,
-                const char *program, size_t n_arguments) {
+                const char *program, size_t n_arguments, const char *url) {
         struct source *source;
         int r;
 
@@ -225,8 +227,9 @@ static int add_source(struct source **ret, struct policy_fetch *fetch_all, char 
                 .owner = fetch_all, .directory = directory, .reason = -1, .retry_usec = RETRY_MIN_USEC
         };
         list_append(&fetch_all->sources, &source->sources);
+        source->url = text_printf(POLICY_FETCH_URL "=%s", url);
         source->argv = calloc(n_arguments + 2, sizeof(char *));
-        if (!directory || !source->argv)
+        if (!directory || !source->url || !source->argv)
                 return -ENOMEM;
         source->argv[0] = (char *) program;
         *ret = source;
@@ -240,13 +243,12 @@ static int add_url(struct policy_fetch *fetch_all, const struct policies *polici
         int r;
 
         r = add_source(&source, fetch_all, text_printf("%s/%s", policies->fetched_directory, policy->name),
-                        POLICY_FETCH_PROGRAM, 2);
+                        POLICY_FETCH_PROGRAM, 1, policy->url);
         if (r < 0)
                 return r;
         source->policy = policy;
         source->poll_usec = policy->poll_usec;
-        source->argv[1] = policy->url;
-        source->argv[2] = source->directory;
+        source->argv[1] = source->directory;
         return 0;
 }
 
@@ -255,15 +257,14 @@ static int add_repository(struct policy_fetch *fetch_all, const struct policies 
         int r;
 
         r = add_source(&source, fetch_all, strdup(policies->fetched_directory), POLICY_GIT_PROGRAM,
-                        3 + policies->n_policies);
+                        2 + policies->n_policies, policies->git_url);
         if (r < 0)
                 return r;
         source->poll_usec = policies->git_poll_usec;
-        source->argv[1] = policies->git_url;
-        source->argv[2] = policies->git_ref;
-        source->argv[3] = source->directory;
+        source->argv[1] = policies->git_ref;
+        source->argv[2] = source->directory;
         for (size_t i = 0; i < policies->n_policies; i++)
-                source->argv[4 + i] = policies->policies[i].name;
+                source->argv[3 + i] = policies->policies[i].name;
         return 0;
 }
 

@@ -366,16 +366,16 @@ int main(int argc, char **argv) {
         struct job job = {};
         int r;
 
-        if (argc < 5 || argc > 4 + POLICIES_MAX)
+        job.url = getenv(POLICY_FETCH_URL);
+        if (!job.url || argc < 4 || argc > 3 + POLICIES_MAX)
                 return policy_helper_fail("givc-policy-git", "a URL, a ref, a directory and names expected");
-        r = policy_helper_confine(argv[3]);
+        r = policy_helper_confine(argv[2]);
         if (r < 0)
                 return policy_helper_fail("Cannot let go of rights", strerror(-r));
-        job.url = argv[1];
-        job.ref = argv[2];
-        job.directory = argv[3];
-        job.names = argv + 4;
-        job.n_names = (size_t) argc - 4;
+        job.ref = argv[1];
+        job.directory = argv[2];
+        job.names = argv + 3;
+        job.n_names = (size_t) argc - 3;
         r = run(&job);
         free(job.repository_path);
         free(job.state_path);

@@ -19,6 +19,8 @@ SERVER = f'''import hashlib, http.server, ssl, subprocess
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        # What everybody in this machine sees of who fetches.
+        subprocess.run('cat /proc/[0-9]*/cmdline | grep -az givc-policy >>/run/fetching', shell=True)
         try:
             with open('{SERVED}' + self.path, 'rb') as f:
                 body = f.read()
@@ -73,7 +75,7 @@ def fleet_of(destdir, server, arguments, policies):
 
 @pytest.fixture(scope='module')
 def fleet(destdir):
-    updater = {'url': 'https://admin-vm:8000/fetched', 'poll_interval_secs': 86400}
+    updater = {'url': 'https://kim:top-secret@admin-vm:8000/fetched', 'poll_interval_secs': 86400}
     policies = {'source': {'type': 'per-policy'}, 'policies': {'fetched': {'vms': [MACHINE], 'perPolicyUpdater': updater}}}
     with fleet_of(destdir, SERVER, '', policies) as fleet:
         yield fleet
@@ -136,6 +138,11 @@ def test_what_is_fetched_is_brought_to_the_machine(fleet):
     serve(fleet, 'fetched, 2')
     reload(fleet)
     wait_for(fleet, 'fetched, 2')
+
+
+def test_a_password_in_the_url_is_seen_by_nobody(fleet):
+    everybody = fleet.read_file('admin-vm', '/run/fetching').decode() + fleet.journal('admin-vm')
+    assert 'givc-policy-fetch' in everybody and 'top-secret' not in everybody
 
 
 def test_what_is_the_same_is_not_fetched_again(fleet):

@@ -56,7 +56,7 @@ def server():
 
 
 def fetch(url, directory):
-    done = subprocess.run([PROGRAM, url, directory], env={}, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding='utf-8',
+    done = subprocess.run([PROGRAM, directory], env={'POLICY_URL': url}, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding='utf-8',
                           timeout=60)
     assert (done.returncode == FAILED) == bool(done.stderr), done.stderr
     assert done.stderr.count('\n') <= 1

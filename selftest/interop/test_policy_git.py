@@ -71,7 +71,7 @@ class Case:
         self.server.server_close()
 
     def fetch(self, *names, ref='master', url=None):
-        done = subprocess.run([PROGRAM, url or self.url, ref, self.directory, *(names or ('proxy', 'usb'))], env={},
+        done = subprocess.run([PROGRAM, ref, self.directory, *(names or ('proxy', 'usb'))], env={'POLICY_URL': url or self.url},
                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding='utf-8', timeout=60)
         assert done.returncode in (CHANGED, FAILED, SAME), done.stderr
         assert bool(done.stderr) == (done.returncode != SAME) and done.stderr.count('\n') <= 1, done.stderr
