@@ -38,6 +38,11 @@ def test_daemons_are_up_and_nobody_complained(givc, daemon):
     assert errors.stdout == ''
 
 
+def test_a_daemon_that_crashes_leaves_no_key_on_the_disk(givc, daemon):
+    machine, name = daemon
+    assert show(givc, machine, f'{name}.service', 'LimitCORE', 'LimitCORESoft') == ('0', '0')
+
+
 def test_start_to_ready_is_quick(givc, daemon):
     machine, name = daemon
     begin, end = show(givc, machine, f'{name}.service', 'ExecMainStartTimestampMonotonic', 'ActiveEnterTimestampMonotonic')
