@@ -8,6 +8,7 @@
 
 struct arena_chunk {
         struct arena_chunk *next;
+        size_t size;
         alignas(max_align_t) char data[];
 };
 
@@ -21,6 +22,7 @@ void arena_clear(struct arena *arena) {
         while (chunk) {
                 struct arena_chunk *next = chunk->next;
 
+                explicit_bzero(chunk->data, chunk->size);
                 free(chunk);
                 chunk = next;
         }
@@ -47,6 +49,7 @@ void *arena_alloc(struct arena *arena, size_t size) {
                 if (!chunk)
                         return NULL;
                 chunk->next = arena->chunks;
+                chunk->size = bytes;
                 arena->chunks = chunk;
                 arena->allocated += bytes;
                 arena->at = chunk->data;

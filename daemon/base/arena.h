@@ -3,6 +3,7 @@
 
 /*
  * Memory that is allocated piece by piece and freed in one step: a call's. Never given back piece by piece.
+ * It is wiped, as a call may carry a password.
  */
 
 #include "util.h"

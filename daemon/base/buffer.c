@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "buffer.h"
 
-void buffer_clear(struct buffer *buffer) {
+/* Wiped, as it may have held a password. */
+static void free_data(struct buffer *buffer) {
+        if (buffer->data)
+                explicit_bzero(buffer->data, buffer->end);
         free(buffer->data);
+}
+
+void buffer_clear(struct buffer *buffer) {
+        free_data(buffer);
         *buffer = BUFFER_NULL;
 }
 
@@ -19,6 +26,7 @@ char *buffer_reserve(struct buffer *buffer, size_t n) {
         /* Move to the front where that alone makes room, and is paid for by what was consumed since. */
         if (need <= buffer->size && buffer->start >= length) {
                 memcpy(buffer->data, buffer->data + buffer->start, length);
+                explicit_bzero(buffer->data + length, buffer->end - length);
                 buffer->start = 0;
                 buffer->end = length;
                 return buffer->data + length;
@@ -32,7 +40,7 @@ char *buffer_reserve(struct buffer *buffer, size_t n) {
                 return NULL;
         if (length > 0)
                 memcpy(data, buffer->data + buffer->start, length);
-        free(buffer->data);
+        free_data(buffer);
         *buffer = (struct buffer){ .data = data, .end = length, .size = size };
         return data + length;
 }

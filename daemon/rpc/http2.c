@@ -477,6 +477,7 @@ static void receive(struct http2 *h) {
                         return;
                 }
                 take_in(h, piece, (size_t) n);
+                explicit_bzero(piece, (size_t) n); /* passwords are sent, too */
         }
 }
 

@@ -18,6 +18,8 @@ void message_reader_init(struct message_reader *reader, size_t limit, struct mes
 }
 
 static void reader_reset(struct message_reader *reader) {
+        if (reader->data)
+                explicit_bzero(reader->data, reader->have);
         free(reader->data);
         reader->budget->used -= reader->charged;
         message_reader_init(reader, reader->limit, reader->budget);
