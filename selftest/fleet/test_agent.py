@@ -462,7 +462,7 @@ def test_a_broken_certificate_changes_nothing(agent, wire):
         agent.fleet.write_file(MACHINE, '/etc/givc/cert.pem', 'nonsense')
         journal = agent.journal()
         assert 'Not reloaded' in agent.reload(config)
-        journal.wait('/etc/givc/cert.pem: ')
+        journal.wait('/cert.pem: no usable certificate')
         assert Agent(agent.fleet, wire).call('GetUnitStatus', OWN).ActiveState == 'active', 'new connections, too'
     finally:
         agent.fleet.write_file(MACHINE, '/etc/givc/cert.pem', good)

@@ -29,7 +29,7 @@ def fleet(destdir):
     program = os.path.join(os.path.dirname(os.path.abspath(destdir)), 'selftest', 'driver-units')
     units = [contents.unit(name, contents.service(f'Test: {name}', **settings)) for name, settings in UNITS.items()]
     units.append(contents.unit('demo-bounce.service', '[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\n'
-                                                      'RestartSec=0\nExecStart=/bin/sh -c "read line </run/bounce"\n'))
+                                                      'RestartSec=0\nExecStart=/bin/sh -c "read line <>/run/bounce"\n'))
     with Fleet(guests=(VM,), files={VM: units}) as running:
         with open(program, 'rb') as f:
             binary = f.read()
