@@ -26,7 +26,16 @@ static bool starve(struct cedar_evaluation *e) {
         return false;
 }
 
-#define SHOWN(text) (int) MIN((text).n, (size_t) SHOWN_MAX), (text).s
+/* Whole characters: messages are told as texts, which must be UTF-8. */
+static int shown_length(struct cedar_text text) {
+        size_t n = MIN(text.n, (size_t) SHOWN_MAX);
+
+        while (n > 0 && n < text.n && ((uint8_t) text.s[n] & 0xC0) == 0x80)
+                n--;
+        return (int) n;
+}
+
+#define SHOWN(text) shown_length(text), (text).s
 
 static bool expect_kind(struct cedar_evaluation *e, const struct cedar_value *value, enum cedar_kind kind,
                 const char *what) {

@@ -558,6 +558,26 @@ Test(cedar, texts_with_nul_are_kept_whole) {
         cr_expect(cedar_text_equal(value->text, CEDAR_TEXT("\\u0000\xF4\x8F\xBF\xBF")));
 }
 
+Test(cedar, what_is_wrong_is_said_in_whole_characters) {
+        static const char before[] = "permit (principal, action, resource) when { decimal(\"x";
+        char text[256], *p = stpcpy(text, before);
+        _cleanup_(cedar_policies_freep) struct cedar_policies *policies = NULL;
+        _cleanup_(arena_clear) struct arena arena = {};
+        struct cedar_request request;
+        struct cedar_decision decision;
+
+        for (size_t i = 0; i < 60; i++)
+                p = stpcpy(p, "\xC3\xA9");
+        strcpy(p, "\") == 1 };");
+        policies = load(text);
+        arena_init(&arena, 1024 * 1024);
+        make_request(&arena, &request);
+        cr_assert_eq(cedar_authorize(policies, NULL, &request, &arena, &decision), 0);
+        cr_assert_eq(decision.n_failures, 1);
+        cr_expect(startswith(decision.failures[0].message, "\"x\xC3\xA9"));
+        cr_expect(text_is_utf8(decision.failures[0].message, strlen(decision.failures[0].message)));
+}
+
 Test(cedar, a_denial_names_the_condition_that_is_not_met) {
         _cleanup_(cedar_policies_freep) struct cedar_policies *policies =
                         load("permit (principal == VM::\"x\", action, resource) when { context.n == 8 };\n"
