@@ -273,8 +273,11 @@ static void finish_connecting(struct bytestream *stream) {
                 error = errno;
         if (error != 0)
                 fail_errno(stream, -error);
-        else
+        else {
+                if (stream->session)
+                        tls_session_begins(stream->session, stream->event);
                 begin(stream);
+        }
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata) {
@@ -379,7 +382,10 @@ static int attach(struct bytestream *stream, struct tls_context *tls, const char
                 r = tls_session_new(&stream->session, tls, stream->fd, &stream->output, server_name);
                 if (r < 0)
                         return r;
-                tls_context_handshake_begins(tls, stream->event);
+                /* An attempt to connect is none, and may be made again and again for as long as nobody is
+                 * there. */
+                if (stream->state != STREAM_CONNECTING)
+                        tls_session_begins(stream->session, stream->event);
         }
         r = sd_event_add_io(stream->event, &stream->io, stream->fd, EPOLLIN, on_io, stream);
         if (r < 0)

@@ -112,6 +112,8 @@ int tls_session_new(struct tls_session **ret, struct tls_context *context, int f
 struct tls_session *tls_session_free(struct tls_session *session);
 DEFINE_CLEANUP(struct tls_session, tls_session_free)
 
+/* There is a connection, and the handshake begins: see tls_context_handshake_begins(). */
+void tls_session_begins(struct tls_session *session, sd_event *event);
 /* 0: done, the peer is who its certificate says; -EAGAIN: send the output, and call again when there is
  * input. */
 int tls_session_handshake(struct tls_session *session);

@@ -364,6 +364,10 @@ static void forget_peer_key(struct tls_session *session) {
         wolfSSL_EVP_PKEY_free(key);
 }
 
+void tls_session_begins(struct tls_session *session, sd_event *event) {
+        tls_context_handshake_begins(session->context, event);
+}
+
 int tls_session_handshake(struct tls_session *session) {
         int r;
 
