@@ -31,3 +31,8 @@ void buffer_commit(struct buffer *buffer, size_t n);
 int buffer_append(struct buffer *buffer, const void *data, size_t n);
 /* Takes n bytes, at most buffer_length(), off the front. Frees the memory when the last one goes. */
 void buffer_consume(struct buffer *buffer, size_t n);
+/* The last n bytes that were consumed are there again; since then nothing was appended, and it was never
+ * empty. */
+static inline void buffer_restore(struct buffer *buffer, size_t n) {
+        buffer->start -= n;
+}

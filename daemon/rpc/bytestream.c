@@ -502,6 +502,11 @@ int bytestream_unread(struct bytestream *stream, const void *p, size_t n) {
 
         if (stream->state >= STREAM_FAILED)
                 return stream->error;
+        /* They were its first ones. */
+        if (buffer_length(&stream->unread) > 0) {
+                buffer_restore(&stream->unread, n);
+                return 0;
+        }
         r = buffer_append(&stream->unread, p, n);
         return r < 0 ? fail_errno(stream, r) : 0;
 }
