@@ -5,6 +5,7 @@
 #include "buffer.h"
 #include "call.h"
 #include "command.h"
+#include "exec-start.h"
 #include "log.h"
 #include "runner.h"
 #include "text.h"
@@ -13,13 +14,8 @@
 #include "exec.pb-c.h"
 
 #include <fcntl.h>
-#include <paths.h>
 #include <sys/wait.h>
 
-/* Half of what the kernel takes (MAX_ARG_STRLEN is 128 KiB), far more than any command listed needs. */
-#define ARGUMENTS_MAX  256
-#define ARGUMENT_BYTES (64 * 1024)
-#define VARIABLES_MAX  64
 /* One frame of output: what deployed peers send. */
 #define FRAME_BYTES (32 * 1024)
 /* Input that waits for a command that does not read it; past that the caller is stopped. */
@@ -244,50 +240,6 @@ static void take_signal(struct execution *execution, int number) {
 
 /* ---- the start ---- */
 
-bool exec_variable_is_harmless(const char *name) {
-        static const char *const harmful[] = { "BASH_ENV", "ENV", "GCONV_PATH", "GETCONF_DIR",
-                "GLIBC_TUNABLES", "HOSTALIASES", "IFS", "LOCALDOMAIN", "LOCPATH", "MALLOC_TRACE", "NLSPATH",
-                "PATH", "PS4", "RESOLV_HOST_CONF", "SHELLOPTS", "TMPDIR", "TZDIR" };
-
-        if (isempty(name) || strchr(name, '='))
-                return false;
-        if (startswith(name, "LD_") || startswith(name, "BASH_FUNC_") || startswith(name, "PYTHON") ||
-                        startswith(name, "PERL"))
-                return false;
-        for (size_t i = 0; i < ELEMENTSOF(harmful); i++)
-                if (streq(name, harmful[i]))
-                        return false;
-        return true;
-}
-
-/* What is wrong with the request, or NULL. */
-static const char *check_start(const struct manager *manager, const Exec__StartCommand *start) {
-        bool listed = false;
-
-        for (char **command = manager->config.exec_commands; command && *command; command++)
-                listed = listed || streq(*command, start->command);
-        if (!listed)
-                return "the command is not among those that this agent runs (capabilities.exec.commands)";
-        if (start->n_arguments > ARGUMENTS_MAX)
-                return "too many arguments";
-        for (size_t i = 0; i < start->n_arguments; i++)
-                if (strlen(start->arguments[i]) > ARGUMENT_BYTES)
-                        return "an argument is too long";
-        if (start->n_envvars > VARIABLES_MAX)
-                return "too many environment variables";
-        for (size_t i = 0; i < start->n_envvars; i++)
-                if (!exec_variable_is_harmless(start->envvars[i]->key) ||
-                                strlen(start->envvars[i]->value) > ARGUMENT_BYTES)
-                        return "an environment variable is not allowed: it would change what is run";
-        if (start->working_directory_presence_case ==
-                                        EXEC__START_COMMAND__WORKING_DIRECTORY_PRESENCE_WORKING_DIRECTORY &&
-                        start->workingdirectory[0] != '/')
-                return "the working directory must be an absolute path";
-        if (start->role_presence_case == EXEC__START_COMMAND__ROLE_PRESENCE_ROLE && !isempty(start->role))
-                return "roles are not supported here";
-        return NULL;
-}
-
 static void fail_to_start(struct execution *execution, int error, const char *message) {
         _cleanup_(freep) char *text = text_printf("cannot be started: %s", message);
         enum rpc_code code = RPC_FAILED_PRECONDITION;
@@ -319,38 +271,6 @@ static void on_started(struct runner *runner, pid_t pid, void *userdata) {
         execution->started = true;
         if (send_event(execution, &event))
                 pump(execution);
-}
-
-/* argv and environment, in the call's arena. NULL: out of memory. */
-static char **make_argv(struct arena *arena, const Exec__StartCommand *start) {
-        char **argv = arena_alloc0(arena, (start->n_arguments + 2) * sizeof(*argv));
-
-        if (!argv)
-                return NULL;
-        argv[0] = start->command;
-        for (size_t i = 0; i < start->n_arguments; i++)
-                argv[i + 1] = start->arguments[i];
-        return argv;
-}
-
-static char **make_environment(struct arena *arena, const Exec__StartCommand *start) {
-        char **environment = arena_alloc0(arena, (start->n_envvars + 2) * sizeof(*environment));
-        const char *path = getenv("PATH") ?: _PATH_STDPATH;
-        size_t n = 0;
-
-        if (!environment)
-                return NULL;
-        for (size_t i = 0; i <= start->n_envvars; i++) {
-                const char *key = i == 0 ? "PATH" : start->envvars[i - 1]->key;
-                const char *value = i == 0 ? path : start->envvars[i - 1]->value;
-                char *variable = arena_alloc(arena, strlen(key) + strlen(value) + 2);
-
-                if (!variable)
-                        return NULL;
-                (void) stpcpy(stpcpy(stpcpy(variable, key), "="), value);
-                environment[n++] = variable;
-        }
-        return environment;
 }
 
 /* One pipe: our end does not block, and is watched. *ret_theirs is the command's end. */
@@ -397,8 +317,8 @@ static int spawn(struct execution *execution, const Exec__StartCommand *start) {
                 return r;
         spec = (struct child_spec){
                 .path = path,
-                .argv = make_argv(arena, start),
-                .environment = make_environment(arena, start),
+                .argv = exec_start_argv(start, arena),
+                .environment = exec_start_environment(start, arena),
                 .directory = start->working_directory_presence_case ==
                                                 EXEC__START_COMMAND__WORKING_DIRECTORY_PRESENCE_WORKING_DIRECTORY
                                 ? start->workingdirectory
@@ -419,7 +339,7 @@ static int spawn(struct execution *execution, const Exec__StartCommand *start) {
 }
 
 static void take_start(struct execution *execution, const Exec__StartCommand *start) {
-        const char *problem = check_start(execution->manager, start);
+        const char *problem = exec_start_refusal(start, execution->manager->config.exec_commands);
         int r;
 
         execution->command = text_escape(start->command, strlen(start->command), 64);

@@ -9,7 +9,3 @@
 #include "manager.h"
 
 extern const struct rpc_service exec_service; /* userdata: the manager */
-
-/* Whether a peer may set this variable for a command: those by which a program is made to run another may
- * not. */
-bool exec_variable_is_harmless(const char *name);
