@@ -15,7 +15,9 @@ STEADY = 20  # seconds: what should come at once, and has not come by then, does
 UNITS = {
     # Reloads by a signal that its shell counts, and takes SIGUSR1 as the end, with a status of its own.
     'demo-handy.service': '''[Service]
-ExecStart=/bin/bash -c 'trap "echo reloaded" HUP; trap "exit 7" USR1; while :; do sleep infinity & wait; done'
+Type=notify
+NotifyAccess=all
+ExecStart=/bin/bash -c 'trap "echo reloaded" HUP; trap "exit 7" USR1; systemd-notify --ready; while :; do sleep infinity & wait; done'
 ExecReload=/bin/kill -HUP $MAINPID
 KillMode=mixed
 ''',
