@@ -50,8 +50,16 @@ static void transfer_fail(struct transfer *transfer, enum rpc_code code, const c
         rpc_call_fail(transfer->call, code, "%s", text);
 }
 
+/* The unit of ours lets the agent write where policies go by custom, and nowhere else. */
+static const char *write_error(int error) {
+        if (error == -EROFS)
+                return "the file system is read-only, or ReadWritePaths= of the agent's unit lacks the "
+                       "directory";
+        return strerror(-error);
+}
+
 static void transfer_fail_errno(struct transfer *transfer, int error, const char *place) {
-        _cleanup_(freep) char *text = text_printf("cannot write %s: %s", place, strerror(-error));
+        _cleanup_(freep) char *text = text_printf("cannot write %s: %s", place, write_error(error));
 
         transfer_fail(transfer, error == -ENOSPC || error == -ENOMEM ? RPC_RESOURCE_EXHAUSTED : RPC_INTERNAL,
                         strempty(text));
@@ -221,5 +229,6 @@ void policy_prepare(struct manager *manager) {
                 return;
         r = policy_prepare_store(&manager->config);
         if (r < 0)
-                (void) log_warning_errno(r, "Cannot prepare %s for policies", manager->config.policy.store);
+                log_warning("Cannot prepare %s for policies: %s.", manager->config.policy.store,
+                                write_error(r));
 }

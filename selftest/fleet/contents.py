@@ -264,6 +264,11 @@ def givc(name, kind, where, exposed):
     return entries
 
 
+def policies_at(path):
+    """A directory in which an agent may put policies: its unit lets it write nowhere but where they go by custom."""
+    return [directory(path), file(f'{SYSTEM}/givc-agent.service.d/policies.conf', f'[Service]\nReadWritePaths={path}\n')]
+
+
 def sanitized():
     """For daemons built with sanitizers, which need more than a daemon does, and report to the journal."""
     text = ('[Service]\nSystemCallFilter=\nMemoryDenyWriteExecute=no\nProtectProc=default\nProcSubset=all\n'

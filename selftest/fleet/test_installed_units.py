@@ -106,13 +106,29 @@ def test_a_key_that_others_may_read_is_refused(givc, daemon):
     givc.run(machine, ['systemctl', 'reload', name], check=True)
 
 
-@pytest.mark.parametrize('machine, unit, threshold', [('admin-vm', 'givc-admin', 1.5)])
+def assert_exposure(fleet, machine, unit, threshold, manager='--system', **options):
+    """As systemd-analyze reckons it: what the unit may do, whether it needs to or not; from 0 to 10."""
+    judged = fleet.run(machine, ['systemd-analyze', 'security', manager, '--no-pager', f'--threshold={threshold * 10:.0f}',
+                                 f'{unit}.service'], **options)
+    assert judged.returncode == 0 and f'level for {unit}.service: ' in judged.stdout, judged.stdout + judged.stderr
+
+
+@pytest.mark.parametrize('machine, unit, threshold', [('admin-vm', 'givc-admin', 1.3), ('net-vm', 'givc-agent', 2.7),
+                                                      ('net-vm', 'givc-online', 1.2)])
 def test_exposure(givc, machine, unit, threshold):
-    """As systemd-analyze reckons it: what the unit may do, and does not need to."""
     if givc.sanitized:
         pytest.skip('the sanitizers need what the unit forbids')
-    judged = givc.run(machine, ['systemd-analyze', 'security', '--no-pager', f'--threshold={threshold * 10:.0f}', f'{unit}.service'])
-    assert judged.returncode == 0, judged.stdout
+    assert_exposure(givc, machine, unit, threshold)
+
+
+def test_the_agent_may_do_little_itself(givc):
+    pid = givc.unit('net-vm', 'givc-agent.service')['MainPID']
+    status = dict(line.split(':', 1) for line in givc.run('net-vm', ['cat', f'/proc/{pid}/status'], check=True).stdout.splitlines())
+    rights = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    assert [int(status[name], 16) for name in ('CapEff', 'CapPrm', 'CapBnd', 'CapAmb')] == [rights, rights, rights, 0]
+    assert (int(status['Seccomp']), int(status['NoNewPrivs'])) == (2, 1)
+    given = givc.run('net-vm', ['ls', '-l', f'/proc/{pid}/root/run/credentials/givc-agent.service'], check=True).stdout
+    assert 'key.pem' in given
 
 
 def test_the_door_stays_open_however_often_a_daemon_dies(givc, daemon):
@@ -204,9 +220,18 @@ def test_a_users_manager_runs_the_agent_too(destdir):
         assert 'sleeper@0.service' in fleet.givcctl('query', '--by-type=App').stdout
         fleet.givcctl('stop', 'app', 'sleeper@', check=True)
         assert 'sleeper@0.service' not in fleet.givcctl('query', '--by-type=App').stdout
+        if not fleet.sanitized:
+            assert_exposure(fleet, 'app-vm', 'givc-agent', 2.7, '--user', user=contents.USER)
+            assert_exposure(fleet, 'app-vm', 'givc-online', 2, '--user', user=contents.USER)
         with Wire(fleet) as wire:
             start = wire.pb.msg('exec.StartCommand')(Command='sh', Arguments=['-c', 'id -un; pwd; echo $HOME.; exit 3'])
             request = iter([wire.pb.msg('exec.CommandRequest')(Start=start)])
             answers = list(wire.stub('app-vm', 9000, 'exec.Exec', source='admin-vm').RunCommand(request, timeout=20))
         assert b''.join(answer.Stdout.Payload for answer in answers) == f'{contents.USER}\n/\n.\n'.encode()
         assert answers[-1].Finished.ReturnCode == 3
+        # Where users may have no namespaces, as the drop-in says.
+        instead = '/etc/systemd/user/givc-agent.service.d'
+        fleet.run('app-vm', f'mkdir -p {instead} && ln -s /dev/null {instead}/10-namespaces.conf', check=True)
+        fleet.run('app-vm', ['systemctl', '--user', 'daemon-reload'], user=contents.USER, check=True)
+        fleet.run('app-vm', ['systemctl', '--user', 'restart', 'givc-agent.service'], user=contents.USER, check=True)
+        assert_exposure(fleet, 'app-vm', 'givc-agent', 9, '--user', user=contents.USER)

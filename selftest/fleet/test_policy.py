@@ -8,7 +8,7 @@ import grpc
 import pytest
 from grpc import StatusCode
 
-from contents import directory, file
+from contents import directory, file, policies_at
 from miniature import Fleet
 
 MACHINE = 'app-vm'
@@ -26,7 +26,8 @@ def with_policies(spec):
                 config = json.loads(entry['content'])
                 config['capabilities']['policy'] = {
                     'enable': True, 'storePath': STORE,
-                    'policies': {'placed': PLACED, 'local': '', 'lost': '/nowhere/lost.conf', 'sent': SENT}}
+                    'policies': {'placed': PLACED, 'local': '', 'lost': '/nowhere/lost.conf', 'sent': SENT,
+                                 'outside': '/etc/other-policies/outside.conf'}}
                 entry['content'] = json.dumps(config)
             if entry.get('path') == '/etc/givc/admin.env':
                 policies = {'source': {'type': 'none'}, 'policies': {
@@ -37,7 +38,7 @@ def with_policies(spec):
 
 @pytest.fixture(scope='module')
 def fleet(destdir):
-    files = {MACHINE: [directory('/etc/demo-policies')],
+    files = {MACHINE: [*policies_at('/etc/demo-policies'), directory('/etc/other-policies')],
              'admin-vm': [file(f'{SOURCE}/{name}/policy.json', f'{name}, of the image')
                           for name in ('sent', 'elsewhere', 'unknown')]}
     with Fleet(destdir, files=files, configure=with_policies) as fleet:
@@ -196,6 +197,8 @@ def test_a_stream_has_one_policy(fleet, admin):
 def test_a_destination_that_cannot_be_written_is_said(fleet, admin):
     code, details = admin.refused(('lost', b'x'))
     assert code == StatusCode.INTERNAL and '/nowhere/lost.conf' in details
+    code, details = admin.refused(('outside', b'x'))
+    assert code == StatusCode.INTERNAL and '/etc/other-policies/outside.conf' in details and 'ReadWritePaths=' in details
 
 
 @pytest.mark.parametrize('source', ['net-vm', 'ghaf-host', MACHINE])

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from contents import directory, file, link, unit, wants
+from contents import directory, file, link, policies_at, unit, wants
 from miniature import Authority, Fleet
 
 MACHINE = 'app-vm'
@@ -60,7 +60,7 @@ def configure(spec, policies):
 def fleet_of(destdir, server, arguments, policies):
     """server: the text of a program in the admin's machine, which has that machine's certificate, and whose authority that
     machine trusts."""
-    files = {MACHINE: [directory('/etc/demo-policies')],
+    files = {MACHINE: policies_at('/etc/demo-policies'),
              'admin-vm': [file(f'{STORE}/data/vm-policies/fetched/policy.json', 'of the image'),
                           directory(SERVED), file('/usr/local/lib/policy-server.py', server),
                           link(TRUSTED, '/etc/givc/ca-cert.pem'),
