@@ -5,11 +5,18 @@
 #include "log.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <systemd/sd-daemon.h>
 
 /* The drain deadline is told to the user as it was configured; sd-event's default accuracy is 250 ms. */
 #define DRAIN_ACCURACY_USEC (1 * USEC_PER_MSEC)
+
+/*
+ * What is as large goes back to the system when it is freed. Left to itself, glibc keeps as much as the
+ * largest piece was that it has ever freed: any user can have the bus hand us 32 MiB.
+ */
+#define LARGE_BYTES (1024 * 1024)
 
 struct reactor {
         const struct reactor_ops *ops;
@@ -110,6 +117,7 @@ int reactor_new(struct reactor **ret, const struct reactor_ops *ops, uint64_t dr
         _cleanup_(reactor_freep) struct reactor *reactor = NULL;
         int r;
 
+        (void) mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
         reactor = calloc(1, sizeof(*reactor));
         if (!reactor)
                 return -ENOMEM;

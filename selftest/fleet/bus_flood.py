@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs alone, in a machine: python3 bus_flood.py NAME SECONDS asks whoever owns NAME on the system bus for all that it shows,
-over as many connections as one user should have, without waiting for the answers. Says how much of those came."""
+over as many connections as one user should have, without waiting for the answers. Says how much of those came. With BYTES it
+sends calls of that size instead, over two connections."""
 import os
 import select
 import socket
@@ -16,12 +17,15 @@ def padded(data, alignment):
     return data + bytes(-len(data) % alignment)
 
 
-def call(serial, destination, path, interface, member):
-    """A method call without arguments (D-Bus specification, "Message Format")."""
+def call(serial, destination, path, interface, member, argument=None):
+    """A method call without arguments, or with a string (D-Bus specification, "Message Format")."""
+    body = b'' if argument is None else struct.pack('<I', len(argument)) + argument + b'\0'
     fields = b''
     for code, kind, value in ((1, b'o', path), (2, b's', interface), (3, b's', member), (6, b's', destination)):
         fields = padded(fields, 8) + bytes([code, 1]) + kind + b'\0' + struct.pack('<I', len(value)) + value.encode() + b'\0'
-    return padded(struct.pack('<cBBBIII', b'l', 1, 0, 1, 0, serial, len(fields)) + fields, 8)
+    if body:
+        fields = padded(fields, 8) + bytes([8, 1]) + b'g\0\1s\0'
+    return padded(struct.pack('<cBBBIII', b'l', 1, 0, 1, len(body), serial, len(fields)) + fields, 8) + body
 
 
 def connection():
@@ -36,9 +40,14 @@ def connection():
     return bus
 
 
-def main(name, seconds):
+def main(name, seconds, size=None):
+    def question():
+        if size:
+            return call(serial, name, '/org/ghaf/Givc1', 'org.ghaf.Givc1.Daemon', 'SetLogLevel', b'x' * int(size))
+        return call(serial, name, '/org/ghaf/Givc1', 'org.freedesktop.DBus.ObjectManager', 'GetManagedObjects')
+
     serial, answered, end = 1, 0, time.monotonic() + float(seconds)
-    unsent = {bus: b'' for bus in [connection() for _ in range(CONNECTIONS)]}
+    unsent = {bus: b'' for bus in [connection() for _ in range(2 if size else CONNECTIONS)]}
     while time.monotonic() < end:
         readable, writable, _ = select.select(unsent, unsent, [], 0.1)
         for bus in readable:
@@ -46,7 +55,7 @@ def main(name, seconds):
         for bus in writable:
             while len(unsent[bus]) < AT_ONCE:
                 serial += 1
-                unsent[bus] += call(serial, name, '/org/ghaf/Givc1', 'org.freedesktop.DBus.ObjectManager', 'GetManagedObjects')
+                unsent[bus] += question()
             unsent[bus] = unsent[bus][bus.send(unsent[bus]):]
     print(answered)
 

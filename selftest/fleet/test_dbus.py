@@ -208,10 +208,8 @@ def test_the_agent_says_whether_it_has_its_admin(fleet):
 
 @pytest.mark.parametrize('machine, name, service', MACHINES, ids=[each[2] for each in MACHINES])
 def test_who_asks_and_asks_takes_no_memory_and_nobody_elses_turn(fleet, machine, name, service):
-    with open(bus_flood.__file__) as script:
-        flood = ['setpriv', f'--reuid={NOBODY}', '--clear-groups', '--', '/usr/bin/python3', '-c', script.read(), name, '6']
     pid = fleet.unit(machine, f'{service}.service')['MainPID']
-    with fleet.popen(machine, flood, stdout=subprocess.PIPE) as process:
+    with fleet.popen(machine, flood(name, '6'), stdout=subprocess.PIPE) as process:
         calls = 0
         while process.poll() is None:
             # What takes the agent's own questions to systemd.
@@ -220,8 +218,27 @@ def test_who_asks_and_asks_takes_no_memory_and_nobody_elses_turn(fleet, machine,
         assert int(process.stdout.read()) > 0
     assert calls > 0 and fleet.unit(machine, f'{service}.service')['MainPID'] == pid
     if not fleet.sanitized:
-        status = fleet.run(machine, ['cat', f'/proc/{pid}/status'], check=True).stdout
-        assert int(re.search(r'VmHWM:\s+(\d+) kB', status)[1]) < 32 * 1024
+        assert memory(fleet, machine, pid, 'VmHWM') < 32 * 1024
+
+
+def flood(name, *arguments):
+    with open(bus_flood.__file__) as script:
+        return ['setpriv', f'--reuid={NOBODY}', '--clear-groups', '--', '/usr/bin/python3', '-c', script.read(), name, *arguments]
+
+
+def memory(fleet, machine, pid, what):
+    """In kilobytes."""
+    return int(re.search(rf'{what}:\s+(\d+) kB', fleet.run(machine, ['cat', f'/proc/{pid}/status'], check=True).stdout)[1])
+
+
+def test_what_is_as_large_as_the_bus_passes_on_is_not_kept(fleet, daemon):
+    machine, name, service = daemon
+    if fleet.sanitized:
+        pytest.skip('they keep it')
+    pid = fleet.unit(machine, f'{service}.service')['MainPID']
+    fleet.run(machine, flood(name, '3', f'{30 << 20}'), check=True)
+    value(fleet, machine, name, PATH, DAEMON, 'Version', user=NOBODY)  # by then all that came before has been answered
+    assert memory(fleet, machine, pid, 'VmRSS') < 32 * 1024
 
 
 # --- what changes something
