@@ -130,9 +130,14 @@ def test_a_change_of_the_rules_is_in_force_at_once_and_a_broken_one_is_not(fleet
     fleet.wait_log('net-vm', r'rules.cedar:1:20: found everything where "action" is expected', unit='givc-agent.service')
     fleet.wait_log('net-vm', r'in force stay so', unit='givc-agent.service')
     neighbour.GetUnitStatus(request, timeout=STEADY, wait_for_ready=True)
+    watched = wire.stub('net-vm', 9000, 'systemd.UnitWatchService', source='app-vm').WatchUnits(
+        wire.pb.msg('systemd.WatchUnitsRequest')(), timeout=STEADY)
+    next(watched)
     fleet.write_file('net-vm', RULES, more + 'forbid (principal == Source::"app-vm", action, resource);')
     fleet.wait_log('net-vm', r'\b4 access rules of /etc/givc/rules.cedar are in force', unit='givc-agent.service')
     assert 'policy3 at rules.cedar:5 forbids it' in refusal(neighbour.GetUnitStatus, request)
+    assert 'policy3 at rules.cedar:5 forbids it' in refusal(lambda *_, **__: list(watched), None)
+    fleet.wait_log('net-vm', r'Denied systemd.UnitWatchService/WatchUnits for app-vm, which was under way', unit='givc-agent.service')
 
 
 def test_it_is_seen_from_outside(fleet):
