@@ -32,6 +32,12 @@ static enum rpc_code refuse(const struct check *check, enum rpc_code code, const
         return code;
 }
 
+/* Only who is on it, too, may have us connect to what is there. */
+static bool is_on_our_machine(const struct rpc_address *address) {
+        return address->any.sa_family == AF_UNIX ||
+                        (address->any.sa_family == AF_VSOCK && address->vm.svm_cid == VMADDR_CID_LOCAL);
+}
+
 /* Whether the address under which an agent wants to be called is its own, as far as the certificate can say.
  */
 static enum rpc_code check_address(
@@ -52,10 +58,9 @@ static enum rpc_code check_address(
                                 check->registrant->identity->name);
         }
 
-        /* A Unix socket is on this machine: only who is on it, too, may have us connect to one. */
-        if (address->any.sa_family == AF_UNIX && from->any.sa_family != AF_UNIX)
+        if (is_on_our_machine(address) && !is_on_our_machine(from))
                 return refuse(check, RPC_PERMISSION_DENIED,
-                                "transport is a Unix socket of the admin's, but %s is not on its machine",
+                                "transport is a socket on the admin's machine, but %s is not on it",
                                 check->registrant->identity->name);
 
         if (address->any.sa_family == AF_VSOCK && from->any.sa_family == AF_VSOCK &&

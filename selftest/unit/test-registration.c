@@ -134,6 +134,9 @@ Test(registration, an_agent_is_called_at_its_own_address) {
                                      .transport = "/run/dbus/system_bus_socket", .transport_name = "bad-vm",
                                      .protocol = "unix"),
                         RPC_PERMISSION_DENIED);
+        cr_assert_eq(ASK(bad, .name = "givc-bad-vm.service", .type = 12, .transport = "local",
+                                     .transport_name = "bad-vm", .protocol = "vsock"),
+                        RPC_PERMISSION_DENIED);
         cr_assert_eq(ASK(bad, .name = "givc-bad-vm.service", .type = 12, .transport = "bad-vm.example",
                                      .transport_name = "bad-vm"),
                         RPC_INVALID_ARGUMENT);
