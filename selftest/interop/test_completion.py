@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from test_ctl import (  # noqa: F401 (fixtures are used by their names)
+from ctl_fake import (  # noqa: F401 (fixtures are used by their names)
     TIMEOUT,
     certs,
     ctl,

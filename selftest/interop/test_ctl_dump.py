@@ -19,7 +19,7 @@ import grpc
 import pytest
 
 from admin_fleet import Admin, free_port
-from test_ctl import (  # noqa: F401 (fixtures are used by their names)
+from ctl_fake import (  # noqa: F401 (fixtures are used by their names)
     TIMEOUT,
     Ctl,
     Fake,

@@ -12,7 +12,7 @@ import threading
 import grpc
 import pytest
 
-from test_ctl import (  # noqa: F401 (fixtures are used by their names)
+from ctl_fake import (  # noqa: F401 (fixtures are used by their names)
     TIMEOUT,
     Ctl,
     Fake,
