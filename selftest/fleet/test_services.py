@@ -309,6 +309,19 @@ def test_wakeup_is_not_supported(peers):
 
 # --- hardware address
 
+# Does $2, and waits until the link of $1 is up, which the kernel says when it comes to it. Were its word missed, it is looked at
+# again with the next one, or after a second.
+WITH_ITS_LINK = """
+exec 3< <(exec ip monitor link); monitor=$!; trap 'kill $monitor' EXIT
+$2
+for _ in {1..20}; do
+        [ "$(cat /sys/class/net/$1/operstate)" = up ] && exit
+        read -r -t 1 -u 3 line
+done
+exit 1
+"""
+
+
 def test_hwid(fleet, peers):
     ask = ('net-vm', 'hwid.HwidService', 'GetHwId', 'hwid.HwIdRequest')
     address = fleet.run('net-vm', ['cat', '/sys/class/net/host0/address'], check=True).stdout.strip()
@@ -322,10 +335,10 @@ def test_hwid(fleet, peers):
     assert code == StatusCode.FAILED_PRECONDITION and 'ens9' in text and 'down' in text
     fleet.run('gui-vm', 'ip link set ens9 up', check=True)
     assert refusal(peers.agent, *ask)[0] == StatusCode.FAILED_PRECONDITION, 'up, but the other end is not there yet'
-    fleet.run('gui-vm', 'ip link set far9 up', check=True)
+    fleet.run('gui-vm', ['/bin/bash', '-c', WITH_ITS_LINK, 'bash', 'ens9', 'ip link set far9 up'], check=True)
     assert peers.agent(*ask).Identifier == '02:00:00:00:00:09'
-    fleet.run('gui-vm', 'ip link add wlx1 address 02:00:00:00:00:01 type veth peer far1; ip link set wlx1 up; ip link set far1 up',
-              check=True)
+    fleet.run('gui-vm', 'ip link add wlx1 address 02:00:00:00:00:01 type veth peer far1; ip link set far1 up', check=True)
+    fleet.run('gui-vm', ['/bin/bash', '-c', WITH_ITS_LINK, 'bash', 'wlx1', 'ip link set wlx1 up'], check=True)
     assert peers.agent(*ask).Identifier == '02:00:00:00:00:01'
 
 
