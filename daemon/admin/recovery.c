@@ -169,8 +169,13 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         };
         Systemd__UnitRequest request = SYSTEMD__UNIT_REQUEST__INIT;
 
-        if (vm->pending || vm->waiter.start)
+        if (vm->waiter.start)
                 return 0;
+        /* It may have been asked before the crash, and answer that the VM is on its way down. */
+        if (vm->pending) {
+                schedule(vm, DELAY_USEC);
+                return 0;
+        }
         request.unitname = vm->unit;
         if (!host || !host->link ||
                         rpc_channel_unary(agent_link_channel(host->link),
