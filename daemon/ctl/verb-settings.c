@@ -117,6 +117,11 @@ static int read_urgency(const struct options *options, Notify__UrgencyLevel *ret
         return fail_usage("--urgency: '%s' is none of low, normal, critical", options->urgency);
 }
 
+/* What is not given is shown as scripts know it from givc-cli, else as nothing. */
+static const char *or_deployed(const struct options *options, const char *given, const char *deployed) {
+        return given ?: options->compatible ? deployed : "";
+}
+
 static int notify(struct session *session, const char *vm, Notify__UserNotification *notification) {
         Admin__UserNotificationRequest message = ADMIN__USER_NOTIFICATION_REQUEST__INIT;
         _cleanup_(freep) char *what = text_printf("cannot notify the user of %s", vm);
@@ -146,13 +151,13 @@ int verb_notify_user(struct session *session, const struct options *options) {
         if (r != EXIT_DONE)
                 return r;
         gethostname(host, sizeof(host) - 1);
-        event = text_printf("[%s] %s", host, strempty(options->event));
+        event = text_printf("[%s] %s", host, or_deployed(options, options->event, "Default Event"));
         if (!event)
                 return fail_errno(-ENOMEM, "cannot notify");
         notification.event = event;
-        notification.title = (char *) strempty(options->title);
-        notification.icon = (char *) strempty(options->icon);
-        notification.message = (char *) strempty(options->message);
+        notification.title = (char *) or_deployed(options, options->title, "Default Title");
+        notification.icon = (char *) or_deployed(options, options->icon, "dialog-information");
+        notification.message = (char *) or_deployed(options, options->message, "(no message)");
         for (size_t i = 0; i < options->n_arguments && r == EXIT_DONE; i++)
                 r = notify(session, options->arguments[i], &notification);
         return r == EXIT_DONE ? session_run(session) : r;

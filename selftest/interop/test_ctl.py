@@ -119,7 +119,8 @@ def test_notify(ctl, fake):
     assert request.VmName == "gui-vm"
     assert (sent.Event, sent.Title, sent.Urgency, sent.Icon, sent.Message) == (f"[{socket.gethostname()}] E", "T", 2, "I", "M")
     assert ctl("notify-user", "gui-vm", "--urgency=what", called="givc-cli")[0] == 'Status { status: "Notification sent" }\n'
-    assert fake.requests[-1][1].Notification.Urgency == 1
+    sent = fake.requests[-1][1].Notification
+    assert (sent.Urgency, sent.Title, sent.Icon, sent.Message) == (1, "Default Title", "dialog-information", "(no message)")
     assert "--urgency" in ctl("notify-user", "gui-vm", "--urgency=what", code=2)[1]
 
 
