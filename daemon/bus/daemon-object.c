@@ -42,10 +42,10 @@ struct daemon_object {
         struct authorizer *authorizer;
         uint64_t started_usec; /* CLOCK_REALTIME */
         bool published;
-        unsigned calls, answers, lists, alls; /* that came since none waited, and that were answered */
-        sd_event_source *peers;               /* on while a change is to be told */
-        sd_bus_slot *name;                    /* while it is asked for */
-        int logged_error;                     /* why the name is not ours, as it was logged last */
+        unsigned answers, lists, alls; /* that were given since none waited */
+        sd_event_source *peers;        /* on while a change is to be told */
+        sd_bus_slot *name;             /* while it is asked for */
+        int logged_error;              /* why the name is not ours, as it was logged last */
 };
 
 const char *daemon_object_text(const char *text) {
@@ -295,9 +295,12 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 
         if (!sd_bus_message_is_method_call(message, NULL, NULL))
                 return 0;
-        if (sd_bus_get_n_queued_write(sd_bus_message_get_bus(message), &waiting) < 0 || waiting == 0)
-                object->calls = object->answers = object->lists = object->alls = 0;
-        if (++object->calls > ERRORS_MAX)
+        if (sd_bus_get_n_queued_write(sd_bus_message_get_bus(message), &waiting) < 0)
+                waiting = 0;
+        if (waiting == 0)
+                object->answers = object->lists = object->alls = 0;
+        /* Not how many have come: a queue that empties slowly has room for who is no part of the flood. */
+        if (waiting > ERRORS_MAX)
                 return 1;
         if (sd_bus_message_is_method_call(message, NULL, "GetManagedObjects"))
                 return !sd_bus_message_get_expect_reply(message)
