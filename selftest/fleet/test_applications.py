@@ -290,7 +290,7 @@ def test_what_has_ended_is_not_registered(apps):
     with apps.watch() as watch:
         assert apps.start('actor', '--at-once') == 'actor@0.service'
         if 'actor@0.service' in apps.running():  # it has not ended yet: a busy machine
-            watch.until('UnitShutdown', 'actor@0.service')
+            watch.until('Removed', 'actor@0.service')
     assert 'actor@0.service' not in apps.running()
     assert apps.start('actor', '--at-once') == 'actor@0.service'
 
