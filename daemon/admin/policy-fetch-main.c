@@ -3,20 +3,17 @@
  * givc-policy-fetch URL DIRECTORY: brings a policy into DIRECTORY/policy.bin, if it is another than what it
  * has brought there before, which the server knows by its ETag. For the admin: policy-helper.h.
  */
-#include "buffer.h"
 #include "file.h"
+#include "http-get.h"
 #include "policies.h"
 #include "policy-helper.h"
 #include "text.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <stdio.h>
 
 /* Together less than the admin waits. */
-#define CONNECT_SECONDS 20L
-#define FETCH_SECONDS   110L
-#define REDIRECTS_MAX   5L
+#define FETCH_SECONDS 110L
 /* An ETag, and a URL with it. */
 #define ETAG_MAX  256
 #define STATE_MAX (POLICY_URL_MAX + ETAG_MAX + 16)
@@ -68,32 +65,6 @@ static int write_etag(const char *path, const char *url, const char *etag) {
 
 /* ---- fetching ---- */
 
-static size_t take(char *data, size_t size, size_t n, void *userdata) {
-        struct buffer *body = userdata;
-
-        if (n > POLICY_BYTES_MAX - buffer_length(body) || buffer_append(body, data, n) < 0)
-                return CURL_WRITEFUNC_ERROR;
-        return n;
-}
-
-static bool set_up(
-                CURL *curl, const char *url, struct curl_slist *headers, struct buffer *body, char *error) {
-        return curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
-                        curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-                        curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR,
-                                        startswith(url, "https:") ? "https" : "http,https") == CURLE_OK &&
-                        curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L) == CURLE_OK &&
-                        curl_easy_setopt(curl, CURLOPT_MAXREDIRS, REDIRECTS_MAX) == CURLE_OK &&
-                        curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS) == CURLE_OK &&
-                        curl_easy_setopt(curl, CURLOPT_TIMEOUT, FETCH_SECONDS) == CURLE_OK &&
-                        curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-                        curl_easy_setopt(curl, CURLOPT_USERAGENT, "givc") == CURLE_OK &&
-                        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
-                        curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error) == CURLE_OK &&
-                        curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
-                        curl_easy_setopt(curl, CURLOPT_WRITEDATA, body) == CURLE_OK;
-}
-
 static int install(CURL *curl, const char *url, const char *policy, const char *state,
                 const struct buffer *body) {
         /* Of a server without ETags, say, or with another one for what it has had before. */
@@ -113,8 +84,14 @@ static int install(CURL *curl, const char *url, const char *policy, const char *
         return same ? POLICY_FETCH_SAME : POLICY_FETCH_CHANGED;
 }
 
-static int fetch(CURL *curl, const char *url, const char *shown, const char *policy, const char *state) {
-        _cleanup_(buffer_clear) struct buffer body = {};
+static bool set_up(
+                CURL *curl, const char *url, struct curl_slist *headers, struct http_get *get, char *error) {
+        return http_get_set_up(curl, url, FETCH_SECONDS, get, error) &&
+                        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
+}
+
+static int fetch(CURL *curl, const char *url, const char *shown, const char *policy, const char *state,
+                struct http_get *get) {
         _cleanup_(freep) char *etag = read_etag(state, policy, url), *header = NULL;
         struct curl_slist *headers = NULL;
         char error[CURL_ERROR_SIZE] = "";
@@ -123,7 +100,7 @@ static int fetch(CURL *curl, const char *url, const char *shown, const char *pol
 
         header = etag ? text_printf("If-None-Match: %s", etag) : NULL;
         headers = header ? curl_slist_append(NULL, header) : NULL;
-        code = set_up(curl, url, headers, &body, error) ? curl_easy_perform(curl) : CURLE_FAILED_INIT;
+        code = set_up(curl, url, headers, get, error) ? curl_easy_perform(curl) : CURLE_FAILED_INIT;
         curl_slist_free_all(headers);
         if (code == CURLE_WRITE_ERROR)
                 return policy_helper_fail(shown, "it is larger than 16 MiB");
@@ -136,12 +113,13 @@ static int fetch(CURL *curl, const char *url, const char *shown, const char *pol
                 fprintf(stderr, "%s: the server answers %li\n", shown, status);
                 return EXIT_FAILURE;
         }
-        return install(curl, url, policy, state, &body);
+        return install(curl, url, policy, state, &get->body);
 }
 
 int main(int argc, char **argv) {
         _cleanup_(freep) char *policy = NULL, *state = NULL, *shown = NULL;
         const char *url = getenv(POLICY_FETCH_URL);
+        struct http_get get = { .max = POLICY_BYTES_MAX };
         CURL *curl;
         int r;
 
@@ -154,8 +132,9 @@ int main(int argc, char **argv) {
         state = text_printf("%s/.etag", argv[1]);
         shown = policy_helper_show_url(url);
         curl = curl_easy_init();
-        r = policy && state && shown && curl ? fetch(curl, url, shown, policy, state)
+        r = policy && state && shown && curl ? fetch(curl, url, shown, policy, state, &get)
                                              : policy_helper_fail(argv[1], "out of memory");
         curl_easy_cleanup(curl);
+        buffer_clear(&get.body);
         return r;
 }

@@ -67,6 +67,10 @@ static const struct option table[] = {
         { "cache", 0, OPTION_TEXT, TO(cache), VERB_OPTION_CACHIX },
         { "token", 0, OPTION_TEXT, TO(token), VERB_OPTION_CACHIX },
         { "cachix-host", 0, OPTION_TEXT, TO(cachix_host), VERB_OPTION_CACHIX },
+        { "source", 0, OPTION_TEXT, TO(source), VERB_OPTION_OFFERS },
+        { "pin-name", 0, OPTION_TEXT, TO(pin_name), VERB_OPTION_OFFERS },
+        { "raw", 0, OPTION_FLAG, TO(raw), VERB_OPTION_OFFERS },
+        { "current", 0, OPTION_FLAG, TO(current), VERB_OPTION_OFFERS },
         { "interval", 0, OPTION_TEXT, TO(interval), VERB_OPTION_INTERVAL },
         { "retry", 0, OPTION_NUMBER, TO(retry), VERB_OPTION_ENSURE },
         { "type", 0, OPTION_TEXT, TO(type), VERB_OPTION_ENSURE },
@@ -311,6 +315,7 @@ int options_parse(struct options *options, int argc, char **argv, char **ret_err
         int r;
 
         *options = (struct options){
+                .argv = argv,
                 .compatible = argc > 0 && streq(slash ? slash + 1 : argv[0], "givc-cli"),
         };
         r = read_arguments(options, argc, argv, &n_words, &n_own, ret_error);

@@ -32,6 +32,8 @@ struct options {
         const char *unit, *priority, *since, *until, *after_cursor;
         const char *title, *event, *urgency, *icon, *message;
         const char *cache, *token, *cachix_host;
+        const char *source, *pin_name;
+        bool raw, current;
         const char *password_file, *settings;
         const char *rules, *entities, *requests, *context;
 
@@ -41,6 +43,7 @@ struct options {
         size_t n_arguments;
         size_t n_own; /* those before "--": what follows may be meant for somebody else */
 
+        char **argv;           /* as given */
         const char **words;    /* all that is no option; the array alone is ours */
         unsigned verb_options; /* enum verb_option: those given */
 };

@@ -87,6 +87,17 @@ int verb_update_list(struct session *session, const struct options *options) {
         return r == EXIT_DONE ? session_run(session) : r;
 }
 
+/* What a server offers is no business of the admin's, and libcurl's. */
+int verb_update_query(struct session *session, const struct options *options) {
+        if (!options->source && (options->pin_name || options->raw || options->current))
+                return fail_usage("--pin-name, --raw and --current are for what a server offers: give "
+                                  "--source");
+        if (!options->source)
+                return verb_update_list(session, options);
+        execv(UPDATE_QUERY_PROGRAM, options->argv);
+        return fail_errno(-errno, UPDATE_QUERY_PROGRAM);
+}
+
 struct update {
         bool finished;
         bool failed; /* and said why */

@@ -144,7 +144,13 @@ const struct verb verbs[] = {
                         verb_set_timezone },
         { "notify-user", "VM...", 1, VERB_ANY_NUMBER, VERB_OPTION_NOTIFY, false,
                         "Show a notification on the desktop in a VM", NOTIFY_HELP, verb_notify_user },
-        { "update query", "", 0, 0, 0, false, "Show the host's system generations", NULL, verb_update_list },
+        { "update query", "", 0, 0, VERB_OPTION_OFFERS, false,
+                        "Show the host's system generations, or what a server offers",
+                        "  --source=URL         Ask this server for updates, not the host\n"
+                        "  --pin-name=NAME      Of which profile (default: ghaf-updates)\n"
+                        "  --current            All of them, not only those that are marked as current\n"
+                        "  --raw                Their store paths alone\n",
+                        verb_update_query },
         { "update list", "", 0, 0, 0, false, "Show the host's system generations", NULL, verb_update_list },
         { "update cachix", "PIN", 1, 1, VERB_OPTION_CACHIX, false, "Update the host to a pin of a cache",
                         "  --cache=CACHE        (default: ghaf-dev)\n"

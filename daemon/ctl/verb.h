@@ -30,6 +30,7 @@ enum verb_option {
         VERB_OPTION_INTERVAL = 1 << 17,
         VERB_OPTION_ENSURE = 1 << 18, /* --retry, --type */
         VERB_OPTION_PERMITS = 1 << 19,
+        VERB_OPTION_OFFERS = 1 << 20, /* --source, --pin-name, --raw, --current */
 };
 
 struct verb {
@@ -75,6 +76,7 @@ int verb_wait(struct session *session, const struct options *options);
 int verb_set_locale(struct session *session, const struct options *options);
 int verb_set_timezone(struct session *session, const struct options *options);
 int verb_notify_user(struct session *session, const struct options *options);
+int verb_update_query(struct session *session, const struct options *options);
 int verb_update_list(struct session *session, const struct options *options);
 int verb_update_cachix(struct session *session, const struct options *options);
 int verb_is_online(struct session *session, const struct options *options);

@@ -105,3 +105,22 @@ def test_update_ends_with_its_call(wire):
     pid = wire.fleet.run(HOST, ['pgrep', '-x', 'cat'], check=True).stdout.strip()
     stream.cancel()
     wire.fleet.run(HOST, ['timeout', str(STEADY), 'tail', f'--pid={pid}', '-s', '0.05', '-f', '/dev/null'], check=True)
+
+
+OFFERS = r'''
+import http.server, json, subprocess, threading
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps([{'name': self.path, 'storePath': '/nix/store/x', 'current': True, 'pubKey': 'k'}]).encode())
+server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+subprocess.run(['givc-cli', 'update', 'query', '--source', f'http://127.0.0.1:{server.server_port}'], check=True)
+'''
+
+
+def test_what_a_server_offers(wire):
+    """Which givcctl leaves to another program, as it is installed."""
+    shown = wire.fleet.run(HOST, ['/usr/bin/python3', '-c', OFFERS], check=True).stdout
+    assert json.loads(shown) == [{'name': '/update/ghaf-updates', 'storePath': '/nix/store/x', 'current': True, 'pubKey': 'k'}]

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * givc-update-query: what givcctl becomes for `update query --source=URL`, with the same command line. It is
+ * a program of its own since libcurl, and what that links, would make every start of givcctl slower.
+ *
+ * The server (ota-update's) answers GET SOURCE/update/PIN with a JSON array of {name, storePath, current,
+ * pubKey}.
+ */
+#include "failure.h"
+#include "http-get.h"
+#include "options.h"
+#include "output.h"
+#include "text.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#define DEFAULT_PIN "ghaf-updates"
+#define BYTES_MAX   (1024 * 1024)
+
+/* ---- what there is ---- */
+
+/* SOURCE/update/PIN, for curl_free(). */
+static char *make_url(CURL *curl, const struct options *options) {
+        char *pin = curl_easy_escape(curl, options->pin_name ?: DEFAULT_PIN, 0);
+        size_t n = strlen(options->source);
+        char *url;
+
+        while (n > 0 && options->source[n - 1] == '/')
+                n--;
+        url = pin ? text_printf("%.*s/update/%s", (int) n, options->source, pin) : NULL;
+        curl_free(pin);
+        return url;
+}
+
+static int ask(CURL *curl, const struct options *options, struct http_get *get) {
+        _cleanup_(freep) char *url = make_url(curl, options);
+        uint64_t seconds = options->timeout_usec / USEC_PER_SEC;
+        char error[CURL_ERROR_SIZE] = "";
+        CURLcode code;
+        long status = 0;
+
+        if (!url ||
+                        !http_get_set_up(curl, url, (long) MIN(MAX(seconds, UINT64_C(1)), UINT64_C(86400)),
+                                        get, error))
+                return fail_errno(-ENOMEM, "cannot ask for updates");
+        code = curl_easy_perform(curl);
+        if (code == CURLE_WRITE_ERROR) {
+                complain("%s: the answer is larger than 1 MiB", url);
+                return EXIT_FAILED;
+        }
+        if (code != CURLE_OK) {
+                complain("cannot ask %s: %s", url, isempty(error) ? curl_easy_strerror(code) : error);
+                return code == CURLE_OPERATION_TIMEDOUT ? EXIT_DEADLINE : EXIT_UNAVAILABLE;
+        }
+        (void) curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        if (status != 200) {
+                complain("%s: the server answers %li", url, status);
+                return status == 404 ? EXIT_NOT_FOUND : EXIT_FAILED;
+        }
+        return EXIT_DONE;
+}
+
+/* ---- showing it ---- */
+
+struct offer {
+        const char *name, *path, *key;
+        int current;
+};
+
+static bool read_offer(json_t *item, struct offer *ret) {
+        return json_unpack(item, "{s:s,s:s,s:b,s:s}", "name", &ret->name, "storePath", &ret->path, "current",
+                               &ret->current, "pubKey", &ret->key) == 0;
+}
+
+/* As the deployed command chooses: without --current, those alone that are marked as current. */
+static bool is_wanted(const struct options *options, const struct offer *offer) {
+        return options->current || offer->current;
+}
+
+static int print_raw(const struct options *options, const json_t *offers) {
+        struct offer offer;
+
+        for (size_t i = 0; i < json_array_size(offers); i++)
+                if (read_offer(json_array_get(offers, i), &offer) && is_wanted(options, &offer)) {
+                        output_text(stdout, offer.path);
+                        putchar('\n');
+                }
+        return 0;
+}
+
+static int print_json(const struct options *options, const json_t *offers) {
+        json_t *list = json_array();
+        struct offer offer;
+
+        for (size_t i = 0; i < json_array_size(offers); i++)
+                if (read_offer(json_array_get(offers, i), &offer) && is_wanted(options, &offer) &&
+                                json_array_append_new(list,
+                                                json_pack("{s:o*,s:o*,s:b,s:o*}", "name",
+                                                                output_text_json(offer.name), "storePath",
+                                                                output_text_json(offer.path), "current",
+                                                                offer.current, "pubKey",
+                                                                output_text_json(offer.key))) < 0) {
+                        json_decref(list);
+                        return -ENOMEM;
+                }
+        return output_json(stdout, list);
+}
+
+static int print_table(const struct options *options, const json_t *offers) {
+        static const struct output_column heads[] = { { "NAME" }, { "CURRENT" }, { "STORE PATH" } };
+        _cleanup_(freep) const char **cells =
+                        calloc(json_array_size(offers) * ELEMENTSOF(heads) + 1, sizeof(*cells));
+        struct offer offer;
+        size_t n = 0;
+
+        if (!cells)
+                return -ENOMEM;
+        for (size_t i = 0; i < json_array_size(offers); i++) {
+                const char **row = cells + n * ELEMENTSOF(heads);
+
+                if (!read_offer(json_array_get(offers, i), &offer) || !is_wanted(options, &offer))
+                        continue;
+                row[0] = offer.name;
+                row[1] = offer.current ? "yes" : "";
+                row[2] = offer.path;
+                n++;
+        }
+        return output_cells(stdout, heads, ELEMENTSOF(heads), cells, n);
+}
+
+static int show(const struct options *options, const struct buffer *body) {
+        json_t *offers = json_loadb((const char *) buffer_bytes(body), buffer_length(body),
+                        JSON_REJECT_DUPLICATES, NULL);
+        bool good = json_is_array(offers);
+        struct offer offer;
+        int r;
+
+        for (size_t i = 0; good && i < json_array_size(offers); i++)
+                good = read_offer(json_array_get(offers, i), &offer);
+        if (!good) {
+                json_decref(offers);
+                complain("the server's answer is no list of updates");
+                return EXIT_FAILED;
+        }
+        if (options->raw)
+                r = print_raw(options, offers);
+        else if (options->json || options->compatible)
+                r = print_json(options, offers);
+        else
+                r = print_table(options, offers);
+        json_decref(offers);
+        return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;
+}
+
+/* ---- all of it ---- */
+
+static int run(const struct options *options) {
+        struct http_get get = { .max = BYTES_MAX };
+        CURL *curl = curl_easy_init();
+        int code = curl ? ask(curl, options, &get) : fail_errno(-ENOMEM, "cannot ask for updates");
+
+        if (code == EXIT_DONE)
+                code = show(options, &get.body);
+        curl_easy_cleanup(curl);
+        buffer_clear(&get.body);
+        return options->compatible && code > EXIT_USAGE ? EXIT_FAILED : code;
+}
+
+int main(int argc, char **argv) {
+        _cleanup_(options_clear) struct options options = OPTIONS_NULL;
+        _cleanup_(freep) char *error = NULL;
+        int code;
+
+        signal(SIGPIPE, SIG_IGN);
+        if (options_parse(&options, argc, argv, &error) < 0 || !options.source)
+                return fail_usage("%s", error ?: "there is no --source");
+        code = run(&options);
+        if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE)
+                return errno == EPIPE ? EXIT_FAILED : fail_errno(-errno, "cannot print");
+        return code;
+}
