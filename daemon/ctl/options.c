@@ -11,6 +11,7 @@
 enum option_kind {
         OPTION_FLAG,   /* bool */
         OPTION_TEXT,   /* const char * */
+        OPTION_TEXTS,  /* struct options_texts */
         OPTION_NUMBER, /* uint64_t, not 0 */
         OPTION_SPAN,   /* uint64_t, microseconds, not 0 */
 };
@@ -41,7 +42,7 @@ static const struct option table[] = {
         { "version", 'V', OPTION_FLAG, TO(version), 0 },
         { "vm", 0, OPTION_TEXT, TO(vm), VERB_OPTION_VM },
         { "by-type", 0, OPTION_TEXT, TO(by_type), VERB_OPTION_BY_TYPE },
-        { "by-name", 0, OPTION_TEXT, TO(by_name), VERB_OPTION_BY_NAME },
+        { "by-name", 0, OPTION_TEXTS, TO(by_name), VERB_OPTION_BY_NAME },
         { "state", 0, OPTION_TEXT, TO(state), VERB_OPTION_STATE },
         { "sort", 0, OPTION_TEXT, TO(sort), VERB_OPTION_SORT },
         { "initial", 0, OPTION_FLAG, TO(initial), VERB_OPTION_INITIAL },
@@ -127,6 +128,13 @@ static int set_number(uint64_t *ret, const char *name, const char *value, char *
         return 0;
 }
 
+static int add_text(struct options_texts *texts, const char *name, const char *value, char **ret_error) {
+        if (texts->n == OPTIONS_TEXTS_MAX)
+                return error_invalid(ret_error, "--%s is given more than %u times", name, OPTIONS_TEXTS_MAX);
+        texts->texts[texts->n++] = value;
+        return 0;
+}
+
 static int option_set(
                 struct options *options, const struct option *option, const char *value, char **ret_error) {
         void *member = (char *) options + option->offset;
@@ -139,6 +147,8 @@ static int option_set(
         case OPTION_TEXT:
                 *(const char **) member = value;
                 return 0;
+        case OPTION_TEXTS:
+                return add_text(member, option->name, value, ret_error);
         case OPTION_NUMBER:
                 return set_number(member, option->name, value, ret_error);
         case OPTION_SPAN:

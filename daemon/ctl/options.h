@@ -5,6 +5,13 @@
 
 #include "verb.h"
 
+/* Of an option that may be given several times. */
+#define OPTIONS_TEXTS_MAX 16
+struct options_texts {
+        const char *texts[OPTIONS_TEXTS_MAX];
+        size_t n;
+};
+
 struct options {
         bool compatible; /* called as givc-cli: what deployed scripts expect */
 
@@ -22,7 +29,8 @@ struct options {
 
         /* Of some verbs alone; NULL, false or 0: not given. */
         const char *vm;
-        const char *by_type, *by_name;
+        const char *by_type;
+        struct options_texts by_name;
         const char *state; /* of what is listed, or waited for */
         const char *sort;
         bool initial, no_block, wait, monitor, follow, permits;

@@ -9,6 +9,8 @@
 #include "timespan.h"
 #include "unit-name.h"
 
+#define FOLLOW_LINES 10
+
 /* By number or by name; LogsRequest has the number plus one. */
 static int read_priority(const char *given, uint32_t *ret) {
         static const char *const names[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info",
@@ -53,6 +55,9 @@ static int read_request(const struct options *options, Logs__LogsRequest *reques
         int r = EXIT_DONE;
 
         request->lines = (uint32_t) options->lines;
+        /* As journalctl: who follows wants what comes, and a little of what was. */
+        if (options->follow && options->lines == 0 && !options->since && !options->after_cursor)
+                request->lines = FOLLOW_LINES;
         request->follow = options->follow;
         if (options->unit)
                 r = unit_name_complete(options->unit, ret_unit);

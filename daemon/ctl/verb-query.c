@@ -15,7 +15,8 @@
 
 struct filter {
         const char *vm_type, *kind; /* NULL: any */
-        const char *name, *vm;
+        const struct options_texts *names;
+        const char *vm;
         const char *status; /* "online" and "offline" are of the agent */
         enum output_order order;
 };
@@ -48,7 +49,7 @@ static int read_order(const char *given, enum output_order *ret) {
 static int read_filter(const struct options *options, struct filter *filter) {
         int r;
 
-        *filter = (struct filter){ .name = options->by_name, .vm = options->vm };
+        *filter = (struct filter){ .names = &options->by_name, .vm = options->vm };
         if (options->state) {
                 filter->status = find_word(states, ELEMENTSOF(states), options->state);
                 if (!filter->status)
@@ -70,6 +71,17 @@ static bool status_pass(const char *status, const Admin__QueryListItem *item) {
         return streq(status, item->vmstatus);
 }
 
+/* Any of them will do. */
+static bool names_pass(const struct options_texts *names, const char *name) {
+        for (size_t i = 0; i < names->n; i++) {
+                const char *wanted = names->texts[i];
+
+                if (strpbrk(wanted, "*?[") ? fnmatch(wanted, name, 0) == 0 : strstr(name, wanted) != NULL)
+                        return true;
+        }
+        return false;
+}
+
 static bool filter_pass(const struct filter *filter, const Admin__QueryListItem *item) {
         if (filter->vm_type && !streq(filter->vm_type, item->vmtype))
                 return false;
@@ -79,11 +91,7 @@ static bool filter_pass(const struct filter *filter, const Admin__QueryListItem 
                 return false;
         if (filter->status && !status_pass(filter->status, item))
                 return false;
-        if (!filter->name)
-                return true;
-        if (strpbrk(filter->name, "*?["))
-                return fnmatch(filter->name, item->name, 0) == 0;
-        return strstr(item->name, filter->name);
+        return filter->names->n == 0 || names_pass(filter->names, item->name);
 }
 
 static int show_list(struct session *session, const ProtobufCMessage *response, const char *subject) {

@@ -15,6 +15,7 @@
 struct status {
         struct session *session;
         char *vm, *unit; /* of the journal; of which unit the state is asked, may be the host's */
+        char *host;      /* the VM whose agent starts this one; NULL: it is not known */
         const char *title;
         json_t *json; /* NULL: printed as it comes */
         json_t *log;
@@ -116,11 +117,11 @@ static int on_old_status(struct session *session, const struct rpc_status *ended
         return read_journal(status);
 }
 
-/* An agent without our service knows the state alone. */
+/* An agent without our service knows the state alone, of a VM the host's does. */
 static int ask_old(struct status *status) {
         Admin__UnitStatusRequest message = ADMIN__UNIT_STATUS_REQUEST__INIT;
 
-        message.vmname = status->vm;
+        message.vmname = status->is_vm ? status->host : status->vm;
         message.unitname = status->unit;
         return session_call(status->session,
                         &(struct session_request){
@@ -137,7 +138,7 @@ static int on_detail(struct session *session, const struct rpc_status *ended,
                 const ProtobufCMessage *response, void *userdata) {
         struct status *status = userdata;
 
-        if (ended->code == RPC_UNIMPLEMENTED && !status->is_vm)
+        if (ended->code == RPC_UNIMPLEMENTED && (!status->is_vm || status->host))
                 return ask_old(status);
         if (ended->code != RPC_OK) {
                 session_fail(session, status->title, ended);
@@ -185,6 +186,14 @@ static void show_agent(struct status *status, const Admin__QueryListItem *agent)
         putchar('\n');
 }
 
+/* By the agent's name, givc-VM.service; NULL: it has none such, or there is no memory. */
+static char *vm_of_agent(const Admin__QueryListItem *item) {
+        const char *name = item->agent_name_presence_case ? startswith(item->agentname, "givc-") : NULL;
+        const char *end = name ? strrchr(name, '.') : NULL;
+
+        return end ? strndup(name, (size_t) (end - name)) : NULL;
+}
+
 static int on_list(struct session *session, const struct rpc_status *ended, const ProtobufCMessage *response,
                 void *userdata) {
         const Admin__QueryListResponse *list = (const Admin__QueryListResponse *) response;
@@ -201,6 +210,8 @@ static int on_list(struct session *session, const struct rpc_status *ended, cons
                 if (streq(item->servicetype, "Mgr") && item->vm_name_presence_case &&
                                 streq(item->vmname, status->vm))
                         agent = item;
+                if (status->is_vm && !status->host && streq(item->name, status->unit))
+                        status->host = vm_of_agent(item);
         }
         show_agent(status, agent);
         /* Nothing starts the host: what there is of it is its agent. */
@@ -284,6 +295,7 @@ static int on_fleet(struct session *session, const struct rpc_status *ended,
 static void status_clear(struct status *status) {
         free(status->vm);
         free(status->unit);
+        free(status->host);
         json_decref(status->json);
         json_decref(status->log);
 }

@@ -8,7 +8,7 @@
         "  --by-type=TYPE   Only these: Host, AdmVM, SysVM, AppVM, or VM, Mgr, Svc, App,\n"                 \
         "                   or a component type by number (0 to 14)\n"                                      \
         "  --by-name=NAME   Only those whose name contains NAME or, where it has any of\n"                  \
-        "                   *?[, matches it\n"
+        "                   *?[, matches it; given several times: any of them\n"
 #define SERVICE_HELP                                                                                        \
         "  --vm=VM          Where the units are. A unit written VM/UNIT says so itself.\n"                  \
         "Several units are handled at once; the exit status is that of the first failure.\n"

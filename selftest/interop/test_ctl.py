@@ -268,7 +268,7 @@ def test_logs(ctl, fleet):
     assert (sent.SinceUsec, sent.UntilUsec) == (5_000_000, 1_767_323_045_000_000)
     with running(ctl.start("logs", "--vm=net-vm", "--json", "-f")) as process:
         assert json.loads(Lines(process.stdout).next())["message"] == "bad\033[1m"
-    assert fleet.requests[1].Request.Follow
+    assert (fleet.requests[1].Request.Follow, fleet.requests[1].Request.Lines) == (True, 10)
     ctl("logs", "--vm=net-vm", "--after-cursor", "s=1;i=2")
     ctl("logs", "--vm=net-vm", "--after-cursor=")
     assert [asked.Request.Cursor for asked in fleet.requests[2:]] == ["s=1;i=2", ""]
@@ -344,6 +344,7 @@ def test_table(ctl):
         (["--by-name", "demo"], ["demo.service"]),
         (["--by-name", "*-vm.service"], ["givc-net-vm.service"]),
         (["--by-name", "demo*", "--by-type", "Mgr"], []),
+        (["--by-name", "demo*", "--by-name", "nothing", "--by-name", "givc-net"], ["demo.service", "givc-net-vm.service"]),
     ],
 )
 def test_filters(ctl, filters, names):

@@ -71,6 +71,17 @@ def test_an_old_fleet_tells_what_it_can(program, fake, certs):
     assert "active (running)" in out and out.endswith("No journal: not offered by that VM\n")
 
 
+def test_an_old_host_knows_the_state_of_a_vm(program, fake, certs):
+    host = item("microvm@net-vm.service", kind="VM")
+    host.AgentName = "givc-ghaf-host.service"
+    fake.items = [AGENT, host]
+    with serving((pb.handler("admin.AdminService", fake),), certs / "admin-vm") as port:
+        out, _ = Ctl(program, port, certs / "me")("status", "net-vm")
+    assert "active (running)" in out
+    [asked] = [request for method, request in fake.requests if method == "GetUnitStatus"]
+    assert (asked.VmName, asked.UnitName) == ("ghaf-host", "microvm@net-vm.service")
+
+
 def test_what_is_not_there_has_no_status(ctl, fake):
     fake.fail = (grpc.StatusCode.NOT_FOUND, "no such thing", None)
     assert "no such thing" in ctl("status", "net-vm/demo", code=3)[1]
