@@ -204,7 +204,7 @@ def test_a_slow_reader_stops_it(wire):
     run.next('Started')
     assert run.next('Stdout').Payload
     assert Run(wire, 'uptime').rest()[2] == 0, 'others are served meanwhile'
-    assert peak_memory(wire) < 64 * 1024
+    assert wire.fleet.sanitized or peak_memory(wire) < 64 * 1024, 'sanitizers keep what is freed'
     run.responses.cancel()
 
 
