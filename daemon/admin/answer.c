@@ -23,8 +23,7 @@ void answer_fail(struct rpc_call *call, enum rpc_code code, const char *format, 
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&message, format, ap) < 0)
-                message = NULL;
+        message = text_vprintf(format, ap);
         va_end(ap);
         finish(call, code, message ?: "out of memory", NULL);
 }
@@ -35,8 +34,7 @@ void answer_failure_of(struct rpc_call *call, const struct rpc_status *status, c
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&context, format, ap) < 0)
-                context = NULL;
+        context = text_vprintf(format, ap);
         va_end(ap);
         message = text_printf("%s: %s", strempty(context), reason);
         finish(call, status->code, message ?: reason, reason);

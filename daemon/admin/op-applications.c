@@ -103,8 +103,7 @@ static void target_failed(struct target *target, enum rpc_code code, const char 
         if (operation->n_failed++ > 0)
                 return;
         va_start(ap, format);
-        if (vasprintf(&reason, format, ap) < 0)
-                reason = NULL;
+        reason = text_vprintf(format, ap);
         va_end(ap);
         operation->code = code;
         operation->reason = reason ? arena_strdup(rpc_call_arena(operation->call), reason) : NULL;

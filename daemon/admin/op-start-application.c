@@ -78,8 +78,7 @@ static void fail(struct start *start, enum rpc_code code, const char *format, ..
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&message, format, ap) < 0)
-                message = NULL;
+        message = text_vprintf(format, ap);
         va_end(ap);
         stop(start);
         log_end(start, code, message ?: "out of memory");

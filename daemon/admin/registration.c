@@ -26,8 +26,7 @@ static enum rpc_code refuse(const struct check *check, enum rpc_code code, const
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(check->reason, format, ap) < 0)
-                *check->reason = NULL;
+        *check->reason = text_vprintf(format, ap);
         va_end(ap);
         return code;
 }

@@ -92,8 +92,7 @@ void unit_op_fail(struct unit_op *op, enum rpc_code code, const char *format, ..
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&message, format, ap) < 0)
-                message = NULL;
+        message = text_vprintf(format, ap);
         va_end(ap);
         stop(op);
         log_end(op, code, message ?: "out of memory");

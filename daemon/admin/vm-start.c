@@ -41,8 +41,7 @@ static void end(struct vm_start *start, enum rpc_code code, const char *format, 
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&reason, format, ap) < 0)
-                reason = NULL;
+        reason = text_vprintf(format, ap);
         va_end(ap);
         /* Who begins to wait from now on begins a start of its own. */
         list_remove(&start->starts);

@@ -62,13 +62,11 @@ static unsigned place_line(const struct config_reader *reader, const char *place
 
 static char *_printf_(4, 0) place_message(const struct config_reader *reader,
                 const struct config_section *section, const char *key, const char *format, va_list ap) {
-        _cleanup_(freep) char *text = NULL;
+        _cleanup_(freep) char *text = text_vprintf(format, ap);
         char place[CONFIG_PLACE_MAX];
 
-        if (vasprintf(&text, format, ap) < 0) {
-                text = NULL;
+        if (!text)
                 return NULL;
-        }
         place_join(place, section, key);
         return text_printf("%s:%u: %s: %s", reader->json.path, place_line(reader, place), place, text);
 }

@@ -44,8 +44,7 @@ void wifi_operation_fail(struct wifi_operation *operation, enum rpc_code code, c
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = text_vprintf(format, ap);
         va_end(ap);
         if (peer_limit_pass(&operation->manager->refusals, fields.peer, NULL))
                 log_event(LOG_WARNING, &fields, "%s: %s: %s", fields.peer, what, strempty(text));
@@ -98,8 +97,7 @@ void wifi_operation_reply(struct wifi_operation *operation, const char *format, 
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = text_vprintf(format, ap);
         va_end(ap);
         response.response = (char *) strempty(text);
         rpc_call_reply(wifi_operation_leave(operation), &response.base);

@@ -109,8 +109,7 @@ void log_event(int priority, const struct log_fields *fields, const char *format
         if (priority > log_state.max_level)
                 return;
         va_start(ap, format);
-        if (vasprintf(&message, format, ap) < 0)
-                message = NULL;
+        message = text_vprintf(format, ap);
         va_end(ap);
         log_text(priority, fields, message ?: "out of memory while logging");
         errno = saved;
@@ -123,8 +122,7 @@ int log_errno(int priority, int error, const char *format, ...) {
         if (priority > log_state.max_level)
                 return error;
         va_start(ap, format);
-        if (vasprintf(&message, format, ap) < 0)
-                message = NULL;
+        message = text_vprintf(format, ap);
         va_end(ap);
         if (message)
                 whole = text_printf("%s: %s", message, strerror(-error));

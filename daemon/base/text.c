@@ -6,18 +6,23 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-char *text_printf(const char *format, ...) {
-        va_list ap;
+char *text_vprintf(const char *format, va_list ap) {
         char *s;
-        int r;
 
-        va_start(ap, format);
-        r = vasprintf(&s, format, ap);
-        va_end(ap);
-        if (r < 0) {
+        if (vasprintf(&s, format, ap) < 0) {
                 errno = ENOMEM;
                 return NULL;
         }
+        return s;
+}
+
+char *text_printf(const char *format, ...) {
+        va_list ap;
+        char *s;
+
+        va_start(ap, format);
+        s = text_vprintf(format, ap);
+        va_end(ap);
         return s;
 }
 

@@ -3,8 +3,11 @@
 
 #include "util.h"
 
+#include <stdarg.h>
+
 /* Formatted text on the heap, or NULL (ENOMEM). */
 char *text_printf(const char *format, ...) _printf_(1, 2) _must_check_;
+char *text_vprintf(const char *format, va_list ap) _printf_(1, 0) _must_check_;
 
 /*
  * Reads a decimal number: digits alone, no sign, no blank, at most max. Returns 0, -EINVAL (not a number) or

@@ -16,8 +16,7 @@ int cedar_json_fail(struct cedar_json_error *error, const char *format, ...) {
         if (error->message)
                 return -EINVAL;
         va_start(ap, format);
-        if (vasprintf(&message, format, ap) < 0)
-                message = NULL;
+        message = text_vprintf(format, ap);
         va_end(ap);
         error->message = message ? text_printf("%s: %s%s%s", error->name, strempty(error->where),
                                                    error->where ? ": " : "", message)

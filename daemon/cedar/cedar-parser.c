@@ -48,8 +48,7 @@ int cedar_parser_fail_at(struct cedar_parser *parser, uint32_t offset, const cha
         if (*parser->ret_error)
                 return -EINVAL;
         va_start(ap, format);
-        if (vasprintf(&message, format, ap) < 0)
-                message = NULL;
+        message = text_vprintf(format, ap);
         va_end(ap);
         cedar_text_position(parser->lexer.text, offset, &line, &column);
         *parser->ret_error =

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "bundle.h"
+#include "text.h"
 
 #include "output.h"
 #include "tar.h"
@@ -77,8 +78,7 @@ void bundle_miss(struct bundle *bundle, const char *name, const char *format, ..
         va_list ap;
 
         va_start(ap, format);
-        if (vasprintf(&reason, format, ap) < 0)
-                reason = NULL;
+        reason = text_vprintf(format, ap);
         va_end(ap);
         json_array_append_new(bundle->missing,
                         json_pack("{s:o,s:o}", "piece", output_text_json(name), "reason",

@@ -13,8 +13,7 @@
 static void _printf_(1, 0) complain_va(const char *format, va_list ap) {
         _cleanup_(freep) char *text = NULL;
 
-        if (vasprintf(&text, format, ap) < 0)
-                text = NULL;
+        text = text_vprintf(format, ap);
         fprintf(stderr, "%s: ", program_invocation_short_name);
         output_text(stderr, text ?: "out of memory");
         fputc('\n', stderr);
@@ -138,4 +137,13 @@ int fail_status(const struct session *session, const char *what, const struct rp
         complain("%s: %s", what, text ?: strerror(ENOMEM));
         hint(session, status->code, status->message);
         return exit_code_of_status(status->code);
+}
+
+int exit_finish(int code, bool compatible) {
+        /* Deployed scripts know of 1 alone. */
+        if (compatible && code > EXIT_USAGE && code < EXIT_INTERRUPTED)
+                code = EXIT_FAILED;
+        if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE)
+                return errno == EPIPE ? EXIT_FAILED : fail_errno(-errno, "cannot print");
+        return code;
 }

@@ -33,4 +33,8 @@ int fail_status(const struct session *session, const char *what, const struct rp
 /* How a call has ended and why, as fail_status() says it: on the heap, or NULL (ENOMEM). */
 char *status_text(const struct session *session, const struct rpc_status *status);
 
+/* What a program of ours exits with: code, unless its output could not be written. compatible: as givc-cli.
+ */
+int exit_finish(int code, bool compatible);
+
 enum exit_code exit_code_of_status(enum rpc_code code);

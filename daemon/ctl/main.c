@@ -8,11 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 
-/* Deployed scripts know of 1 alone. */
-static int as_deployed(int code) {
-        return code > EXIT_USAGE && code < EXIT_INTERRUPTED ? EXIT_FAILED : code;
-}
-
 static int run(const struct options *options) {
         struct session session;
         int code;
@@ -28,13 +23,13 @@ static int run(const struct options *options) {
         session_init(&session, options);
         code = options->verb->run(&session, options);
         session_clear(&session);
-        return options->compatible ? as_deployed(code) : code;
+        return code;
 }
 
 int main(int argc, char **argv) {
         _cleanup_(options_clear) struct options options = OPTIONS_NULL;
         _cleanup_(freep) char *error = NULL;
-        int r, code;
+        int r;
 
         signal(SIGPIPE, SIG_IGN); /* a server that goes away is an error like others */
         r = options_parse(&options, argc, argv, &error);
@@ -43,8 +38,5 @@ int main(int argc, char **argv) {
         if (r < 0)
                 return fail_errno(r, "cannot read the command line");
 
-        code = run(&options);
-        if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE)
-                return errno == EPIPE ? EXIT_FAILED : fail_errno(-errno, "cannot print");
-        return code;
+        return exit_finish(run(&options), options.compatible);
 }

@@ -84,19 +84,13 @@ static const struct option table[] = {
         { "permits", 0, OPTION_FLAG, TO(permits), VERB_OPTION_PERMITS },
 };
 
-static int error_invalid(char **ret_error, const char *format, ...) _printf_(2, 3);
 static int error_invalid(char **ret_error, const char *format, ...) {
         va_list ap;
-        int r;
 
         va_start(ap, format);
-        r = vasprintf(ret_error, format, ap);
+        *ret_error = text_vprintf(format, ap);
         va_end(ap);
-        if (r < 0) {
-                *ret_error = NULL;
-                return -ENOMEM;
-        }
-        return -EINVAL;
+        return *ret_error ? -EINVAL : -ENOMEM;
 }
 
 static const struct option *option_find(const char *name, size_t n) {

@@ -42,8 +42,7 @@ static int refuse(struct session *session, int code, const char *format, ...) {
 
         va_start(ap, format);
         free(session->error);
-        if (vasprintf(&session->error, format, ap) < 0)
-                session->error = NULL;
+        session->error = text_vprintf(format, ap);
         va_end(ap);
         return code;
 }

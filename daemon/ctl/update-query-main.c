@@ -68,88 +68,88 @@ struct offer {
         int current;
 };
 
-static bool read_offer(json_t *item, struct offer *ret) {
-        return json_unpack(item, "{s:s,s:s,s:b,s:s}", "name", &ret->name, "storePath", &ret->path, "current",
-                               &ret->current, "pubKey", &ret->key) == 0;
-}
-
-/* As the deployed command chooses: without --current, those alone that are marked as current. */
-static bool is_wanted(const struct options *options, const struct offer *offer) {
-        return options->current || offer->current;
-}
-
-static int print_raw(const struct options *options, const json_t *offers) {
-        struct offer offer;
-
-        for (size_t i = 0; i < json_array_size(offers); i++)
-                if (read_offer(json_array_get(offers, i), &offer) && is_wanted(options, &offer)) {
-                        output_text(stdout, offer.path);
-                        putchar('\n');
-                }
+static int print_raw(const struct offer *offers, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                output_text(stdout, offers[i].path);
+                putchar('\n');
+        }
         return 0;
 }
 
-static int print_json(const struct options *options, const json_t *offers) {
+static int print_json(const struct offer *offers, size_t n) {
         json_t *list = json_array();
-        struct offer offer;
 
-        for (size_t i = 0; i < json_array_size(offers); i++)
-                if (read_offer(json_array_get(offers, i), &offer) && is_wanted(options, &offer) &&
-                                json_array_append_new(list,
-                                                json_pack("{s:o*,s:o*,s:b,s:o*}", "name",
-                                                                output_text_json(offer.name), "storePath",
-                                                                output_text_json(offer.path), "current",
-                                                                offer.current, "pubKey",
-                                                                output_text_json(offer.key))) < 0) {
+        for (size_t i = 0; i < n; i++)
+                if (json_array_append_new(list,
+                                    json_pack("{s:o*,s:o*,s:b,s:o*}", "name",
+                                                    output_text_json(offers[i].name), "storePath",
+                                                    output_text_json(offers[i].path), "current",
+                                                    offers[i].current, "pubKey",
+                                                    output_text_json(offers[i].key))) < 0) {
                         json_decref(list);
                         return -ENOMEM;
                 }
         return output_json(stdout, list);
 }
 
-static int print_table(const struct options *options, const json_t *offers) {
+static int print_table(const struct offer *offers, size_t n) {
         static const struct output_column heads[] = { { "NAME" }, { "CURRENT" }, { "STORE PATH" } };
-        _cleanup_(freep) const char **cells =
-                        calloc(json_array_size(offers) * ELEMENTSOF(heads) + 1, sizeof(*cells));
-        struct offer offer;
-        size_t n = 0;
+        _cleanup_(freep) const char **cells = calloc(n * ELEMENTSOF(heads) + 1, sizeof(*cells));
 
         if (!cells)
                 return -ENOMEM;
-        for (size_t i = 0; i < json_array_size(offers); i++) {
-                const char **row = cells + n * ELEMENTSOF(heads);
+        for (size_t i = 0; i < n; i++) {
+                const char **row = cells + i * ELEMENTSOF(heads);
 
-                if (!read_offer(json_array_get(offers, i), &offer) || !is_wanted(options, &offer))
-                        continue;
-                row[0] = offer.name;
-                row[1] = offer.current ? "yes" : "";
-                row[2] = offer.path;
-                n++;
+                row[0] = offers[i].name;
+                row[1] = offers[i].current ? "yes" : "";
+                row[2] = offers[i].path;
         }
         return output_cells(stdout, heads, ELEMENTSOF(heads), cells, n);
 }
 
-static int show(const struct options *options, const struct buffer *body) {
-        json_t *offers = json_loadb((const char *) buffer_bytes(body), buffer_length(body),
-                        JSON_REJECT_DUPLICATES, NULL);
-        bool good = json_is_array(offers);
-        struct offer offer;
-        int r;
+/*
+ * Those that are wanted, which point into list: as the deployed command chooses, without --current those
+ * alone that are marked as current. NULL: that is no list of updates, or there is no memory.
+ */
+static struct offer *read_offers(const struct options *options, json_t *list, size_t *ret_n) {
+        struct offer *offers =
+                        json_is_array(list) ? calloc(json_array_size(list) + 1, sizeof(*offers)) : NULL;
+        size_t n = 0;
 
-        for (size_t i = 0; good && i < json_array_size(offers); i++)
-                good = read_offer(json_array_get(offers, i), &offer);
-        if (!good) {
-                json_decref(offers);
+        for (size_t i = 0; offers && i < json_array_size(list); i++) {
+                struct offer *offer = &offers[n];
+
+                if (json_unpack(json_array_get(list, i), "{s:s,s:s,s:b,s:s}", "name", &offer->name,
+                                    "storePath", &offer->path, "current", &offer->current, "pubKey",
+                                    &offer->key) < 0) {
+                        free(offers);
+                        return NULL;
+                }
+                n += options->current || offer->current;
+        }
+        *ret_n = n;
+        return offers;
+}
+
+static int show(const struct options *options, const struct buffer *body) {
+        json_t *list = json_loadb((const char *) buffer_bytes(body), buffer_length(body),
+                        JSON_REJECT_DUPLICATES, NULL);
+        size_t n = 0;
+        _cleanup_(freep) struct offer *offers = read_offers(options, list, &n);
+        int r = -EBADMSG;
+
+        if (offers && options->raw)
+                r = print_raw(offers, n);
+        else if (offers && (options->json || options->compatible))
+                r = print_json(offers, n);
+        else if (offers)
+                r = print_table(offers, n);
+        json_decref(list);
+        if (r == -EBADMSG) {
                 complain("the server's answer is no list of updates");
                 return EXIT_FAILED;
         }
-        if (options->raw)
-                r = print_raw(options, offers);
-        else if (options->json || options->compatible)
-                r = print_json(options, offers);
-        else
-                r = print_table(options, offers);
-        json_decref(offers);
         return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;
 }
 
@@ -164,19 +164,15 @@ static int run(const struct options *options) {
                 code = show(options, &get.body);
         curl_easy_cleanup(curl);
         buffer_clear(&get.body);
-        return options->compatible && code > EXIT_USAGE ? EXIT_FAILED : code;
+        return code;
 }
 
 int main(int argc, char **argv) {
         _cleanup_(options_clear) struct options options = OPTIONS_NULL;
         _cleanup_(freep) char *error = NULL;
-        int code;
 
         signal(SIGPIPE, SIG_IGN);
         if (options_parse(&options, argc, argv, &error) < 0 || !options.source)
                 return fail_usage("%s", error ?: "there is no --source");
-        code = run(&options);
-        if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE)
-                return errno == EPIPE ? EXIT_FAILED : fail_errno(-errno, "cannot print");
-        return code;
+        return exit_finish(run(&options), options.compatible);
 }

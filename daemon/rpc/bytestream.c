@@ -271,13 +271,13 @@ static void finish_connecting(struct bytestream *stream) {
 
         if (getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
                 error = errno;
-        if (error != 0)
+        if (error != 0) {
                 fail_errno(stream, -error);
-        else {
-                if (stream->session)
-                        tls_session_begins(stream->session, stream->event);
-                begin(stream);
+                return;
         }
+        if (stream->session)
+                tls_session_begins(stream->session, stream->event);
+        begin(stream);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdata) {

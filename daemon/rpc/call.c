@@ -236,8 +236,7 @@ void rpc_call_finish(struct rpc_call *call, const struct rpc_status *status) {
 static void _printf_(3, 0) fail(struct rpc_call *call, enum rpc_code code, const char *format, va_list ap) {
         _cleanup_(freep) char *message = NULL;
 
-        if (vasprintf(&message, format, ap) < 0)
-                message = NULL;
+        message = text_vprintf(format, ap);
         rpc_call_finish(call, &(struct rpc_status){ .code = code, .message = strempty(message) });
 }
 

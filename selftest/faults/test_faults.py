@@ -108,7 +108,7 @@ def test_one_failure_breaks_nothing_else(admin, app, faults, connected):
         settle(admin)
     standing.QueryList(Empty(), timeout=TIMEOUT)
     assert admin.stop() == 0
-    assert faults.in_use <= BLOCKS_KEPT + (0 if connected else BLOCKS_LOST_IN_HANDSHAKES)
+    assert faults.in_use <= BLOCKS_KEPT + (BLOCKS_LOST_IN_HANDSHAKES if EACH and not connected else 0)
 
 
 def decide_and_watch(stub, admin_stub, teller):

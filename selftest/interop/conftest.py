@@ -9,6 +9,7 @@ import pytest
 
 import harness
 import transports
+from ctl_fake import certs, ctl, fake, fleet, handlers, program  # noqa: F401 (for the tests of givcctl)
 
 
 @pytest.fixture(scope="session")

@@ -6,16 +6,7 @@ import subprocess
 
 import pytest
 
-from ctl_fake import (  # noqa: F401 (fixtures are used by their names)
-    TIMEOUT,
-    certs,
-    ctl,
-    fake,
-    fleet,
-    handlers,
-    item,
-    program,
-)
+from ctl_fake import TIMEOUT, item
 
 COMPLETIONS = os.path.join(os.path.dirname(__file__), "../../contrib/completions")
 ENTRIES = [

@@ -18,27 +18,7 @@ import time
 import grpc
 import pytest
 
-from ctl_fake import (  # noqa: F401 (fixtures are used by their names)
-    STATUS,
-    TIMEOUT,
-    VERBS,
-    Ctl,
-    FakeAgent,
-    Item,
-    Lines,
-    UnitStatus,
-    certs,
-    ctl,
-    fake,
-    fleet,
-    handlers,
-    item,
-    pb,
-    program,
-    read,
-    running,
-    serving,
-)
+from ctl_fake import TIMEOUT, VERBS, Ctl, FakeAgent, Item, Lines, item, pb, running, serving
 
 
 # Requests and answers

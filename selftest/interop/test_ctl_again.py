@@ -9,7 +9,7 @@ import re
 import grpc
 import pytest
 
-from ctl_fake import TIMEOUT, Ctl, FakeFleet, Lines, certs, fake, fleet, handlers, item, pb, program, running, serving  # noqa: F401
+from ctl_fake import TIMEOUT, Ctl, FakeFleet, Lines, item, pb, running, serving
 
 LogEntry = pb.msg("logs.LogEntry")
 

@@ -19,22 +19,7 @@ import grpc
 import pytest
 
 from admin_fleet import Admin, free_port
-from ctl_fake import (  # noqa: F401 (fixtures are used by their names)
-    TIMEOUT,
-    Ctl,
-    Fake,
-    FakeFleet,
-    certs,
-    ctl,
-    fake,
-    fleet,
-    handlers,
-    item,
-    pb,
-    program,
-    running,
-    serving,
-)
+from ctl_fake import TIMEOUT, Ctl, Fake, FakeFleet, item, pb, running, serving
 
 LogEntry = pb.msg("logs.LogEntry")
 FLEET = [item("givc-net-vm.service", kind="Mgr", Online=True), item("givc-admin.service"), item("microvm@net-vm.service", kind="VM")]

@@ -6,27 +6,12 @@ import os
 import pty
 import select
 import signal
-import subprocess
 import threading
 
 import grpc
 import pytest
 
-from ctl_fake import (  # noqa: F401 (fixtures are used by their names)
-    TIMEOUT,
-    Ctl,
-    Fake,
-    certs,
-    ctl,
-    fake,
-    fleet,
-    handlers,
-    item,
-    pb,
-    program,
-    running,
-    serving,
-)
+from ctl_fake import TIMEOUT, Ctl, Fake, item, pb, running, serving
 
 AGENT = item("givc-net-vm.service", kind="Mgr", Online=True, Since=1_700_000_000_000_000)
 
