@@ -106,7 +106,7 @@ def test_one_failure_breaks_nothing_else(admin, app, faults, connected):
 
     for _ in points(faults, scenario, 60):
         settle(admin)
-    standing.QueryList(Empty(), timeout=TIMEOUT)
+        standing.QueryList(Empty(), timeout=TIMEOUT, wait_for_ready=True)  # over a new connection, if it has come to that
     assert admin.stop() == 0
     assert faults.in_use <= BLOCKS_KEPT + (BLOCKS_LOST_IN_HANDSHAKES if EACH and not connected else 0)
 
