@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config-services.h"
 
+#include "exec-variable.h"
 #include "text.h"
 
+#include <limits.h>
 #include <net/if.h>
 
 #define ALLOWED_INTERFACE "the name of a network interface, such as \"wlp0s5f0\", or \"\" for the first"
 #define ALLOWED_DIRECTORY "the absolute path of a directory with sockets, such as \"/run/notifier\""
+#define ALLOWED_VARIABLE  "names of environment variables, such as \"TZ\", or beginnings, such as \"LC_*\""
+
+/* Of capabilities.exec: a handful. */
+#define COMMANDS_MAX  64
+#define VARIABLES_MAX 256
 
 /* As the kernel takes them (netdevice(7)). */
 static bool is_interface(const char *s) {
@@ -105,11 +112,61 @@ static int read_logs(struct config_reader *reader, const struct config_section *
         return config_read_bool(reader, &section, "wholeJournal", &config->logs.whole_journal);
 }
 
+/* A program's name, or its path. */
+static bool is_command(const char *s) {
+        return s[0] != '\0' && strlen(s) < PATH_MAX && (s[0] == '/' || !strchr(s, '/')) &&
+                        !strstr(s, "/../");
+}
+
+/* What may be run where it is not said. */
+static int set_usual_commands(struct config *config) {
+        static const char *const usual[] = { "ota-update", "uptime" };
+
+        config->exec.commands = calloc(ELEMENTSOF(usual) + 1, sizeof(char *));
+        if (!config->exec.commands)
+                return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(usual); i++) {
+                config->exec.commands[i] = strdup(usual[i]);
+                if (!config->exec.commands[i])
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int read_exec(struct config_reader *reader, const struct config_section *capabilities,
+                struct config *config) {
+        static const char *const known[] = { "enable", "commands", "environment", NULL };
+        struct config_section section;
+        bool enable = false;
+        int r;
+
+        r = config_read_section(reader, capabilities, "exec", known, &section);
+        if (r < 0)
+                return r;
+        r = config_read_bool(reader, &section, "enable", &enable);
+        if (r < 0)
+                return r;
+        r = config_read_strings(reader, &section, "environment", ALLOWED_VARIABLE, exec_variable_is_pattern,
+                        VARIABLES_MAX, &config->exec.variables);
+        if (r < 0)
+                return r;
+        r = config_read_strings(reader, &section, "commands", "names or absolute paths of programs",
+                        is_command, COMMANDS_MAX, &config->exec.commands);
+        if (r < 0)
+                return r;
+        if (enable)
+                return r == 0 ? set_usual_commands(config) : 0;
+        config->exec.commands = config_strings_free(config->exec.commands);
+        return 0;
+}
+
 int config_read_services(struct config_reader *reader, const struct config_section *capabilities,
                 struct config *config) {
         int r;
 
-        r = read_wifi(reader, capabilities, config);
+        r = read_exec(reader, capabilities, config);
+        if (r >= 0)
+                r = read_wifi(reader, capabilities, config);
         if (r >= 0)
                 r = read_ctap(reader, capabilities, config);
         if (r >= 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* The capabilities that are a service each, and little more than switched on: ctap, hwid, notifier, logs. */
+/* The capabilities that are a service each, and little more than switched on: exec, ctap, hwid, notifier,
+ * logs. */
 
 #include "config-read.h"
 #include "config.h"

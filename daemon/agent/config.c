@@ -360,49 +360,6 @@ static int add_not_offered(struct config *config, const char *name) {
         return 0;
 }
 
-/* Programs in capabilities.exec: a handful. */
-#define COMMANDS_MAX 64
-
-/* Of capabilities.exec: a program's name, or its path. */
-static bool is_command(const char *s) {
-        return s[0] != '\0' && strlen(s) < PATH_MAX && (s[0] == '/' || !strchr(s, '/')) &&
-                        !strstr(s, "/../");
-}
-
-/* The commands that may be run; none where it is not enabled. */
-static int read_exec(struct config_reader *reader, const struct config_section *capabilities,
-                struct config *config) {
-        static const char *const known[] = { "enable", "commands", NULL };
-        static const char *const usual[] = { "ota-update", "uptime" };
-        struct config_section section;
-        bool enable = false;
-        int r;
-
-        r = config_read_section(reader, capabilities, "exec", known, &section);
-        if (r < 0)
-                return r;
-        r = config_read_bool(reader, &section, "enable", &enable);
-        if (r < 0)
-                return r;
-        r = config_read_strings(reader, &section, "commands", "names or absolute paths of programs",
-                        is_command, COMMANDS_MAX, &config->exec_commands);
-        if (r < 0)
-                return r;
-        if (!enable)
-                config->exec_commands = config_strings_free(config->exec_commands);
-        else if (r == 0) {
-                config->exec_commands = calloc(ELEMENTSOF(usual) + 1, sizeof(char *));
-                for (size_t i = 0; config->exec_commands && i < ELEMENTSOF(usual); i++) {
-                        config->exec_commands[i] = strdup(usual[i]);
-                        if (!config->exec_commands[i])
-                                return -ENOMEM;
-                }
-                if (!config->exec_commands)
-                        return -ENOMEM;
-        }
-        return 0;
-}
-
 /* What the deployed agents have beside units. It is read as far as to say who asked for it. */
 static int read_other_capabilities(struct config_reader *reader, const struct config_section *capabilities,
                 struct config *config) {
@@ -455,9 +412,6 @@ static int read_capabilities(
         if (r < 0)
                 return r;
         r = applications_read(&config->applications, reader, &section);
-        if (r < 0)
-                return r;
-        r = read_exec(reader, &section, config);
         if (r < 0)
                 return r;
         r = config_read_policy(reader, &section, config);
@@ -571,7 +525,8 @@ void config_clear(struct config *config) {
         config_strings_free(config->system_vms);
         config_strings_free(config->app_vms);
         applications_clear(&config->applications);
-        config_strings_free(config->exec_commands);
+        config_strings_free(config->exec.commands);
+        config_strings_free(config->exec.variables);
         config_policy_clear(config);
         free(config->not_offered);
         config_strings_free(config->warnings);

@@ -55,7 +55,11 @@ struct config {
         char **system_vms;
         char **app_vms;
         struct applications applications;
-        char **exec_commands; /* what may be run for peers; NULL: nothing, it is not enabled */
+        struct {
+                char **commands;  /* what may be run for peers; NULL: nothing, it is not enabled */
+                char **variables; /* patterns of what they may set for it (exec-variable.h); NULL: whatever
+                                     is not known to do harm */
+        } exec;
         bool wifi, ctap;
         struct {
                 bool enable;

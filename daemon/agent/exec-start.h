@@ -5,11 +5,13 @@
  */
 
 #include "arena.h"
+#include "config.h"
 
 #include "exec.pb-c.h"
 
-/* What is wrong with the request, or NULL; commands: those that may be run, NULL-terminated, or NULL. */
-const char *exec_start_refusal(const Exec__StartCommand *start, char *const *commands);
+/* What is wrong with the request, in the arena, or NULL. */
+const char *exec_start_refusal(
+                const Exec__StartCommand *start, const struct config *config, struct arena *arena);
 
 /* All of them, NULL-terminated, in the arena and the request. NULL: out of memory. */
 char **exec_start_argv(const Exec__StartCommand *start, struct arena *arena);

@@ -339,7 +339,8 @@ static int spawn(struct execution *execution, const Exec__StartCommand *start) {
 }
 
 static void take_start(struct execution *execution, const Exec__StartCommand *start) {
-        const char *problem = exec_start_refusal(start, execution->manager->config.exec_commands);
+        const char *problem = exec_start_refusal(
+                        start, &execution->manager->config, rpc_call_arena(execution->call));
         int r;
 
         execution->command = text_escape(start->command, strlen(start->command), 64);

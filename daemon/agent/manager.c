@@ -340,7 +340,7 @@ static int make_server(struct manager *manager) {
         r = rpc_server_add_service(manager->server, &stats_service, manager->stats);
         if (r < 0)
                 return r;
-        if (manager->config.exec_commands) {
+        if (manager->config.exec.commands) {
                 r = rpc_server_add_service(manager->server, &exec_service, manager);
                 if (r < 0)
                         return r;

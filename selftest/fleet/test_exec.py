@@ -18,15 +18,19 @@ COMMANDS = ['cat', 'sh', 'env', 'pwd', 'uptime', 'missing-program']
 STEADY = 20  # seconds: what should come at once, and has not come by then, does not come
 
 
+def configure(wire, how, **exec):
+    config = json.loads(wire.fleet.read_file(MACHINE, '/etc/givc/agent.json'))
+    config['capabilities']['exec'] = {'enable': True, 'commands': COMMANDS, **exec}
+    wire.fleet.write_file(MACHINE, '/etc/givc/agent.json', json.dumps(config))
+    wire.fleet.run(MACHINE, ['systemctl', how, 'givc-agent.service'], check=True)
+
+
 @pytest.fixture(scope='module')
 def wire(destdir):
     with Fleet(destdir, guests=('admin-vm',)) as fleet:
         fleet.wait_registered()
-        config = json.loads(fleet.read_file(MACHINE, '/etc/givc/agent.json'))
-        config['capabilities']['exec'] = {'enable': True, 'commands': COMMANDS}
-        fleet.write_file(MACHINE, '/etc/givc/agent.json', json.dumps(config))
-        fleet.run(MACHINE, ['systemctl', 'restart', 'givc-agent.service'], check=True)
         with Wire(fleet) as wire:
+            configure(wire, 'restart')
             wire.exec = wire.stub(MACHINE, 9000, 'exec.Exec', source='admin-vm')
             yield wire
 
@@ -220,7 +224,6 @@ def test_directory_and_environment(wire):
     ('../bin/sh', {}, StatusCode.PERMISSION_DENIED),
     ('', {}, StatusCode.PERMISSION_DENIED),
     ('missing-program', {}, StatusCode.NOT_FOUND),
-    ('cat', {'EnvVars': {'LD_PRELOAD': '/tmp/x.so'}}, StatusCode.PERMISSION_DENIED),
     ('cat', {'EnvVars': {'A=B': 'x'}}, StatusCode.PERMISSION_DENIED),
     ('cat', {'WorkingDirectory': 'tmp'}, StatusCode.PERMISSION_DENIED),
     ('cat', {'WorkingDirectory': '/no/such/place'}, StatusCode.NOT_FOUND),
@@ -228,6 +231,29 @@ def test_directory_and_environment(wire):
 ])
 def test_refusals(wire, command, start, code):
     assert Run(wire, command, **start).error()[0] is code
+
+
+@pytest.mark.parametrize('name, value', [
+    ('LD_PRELOAD', '/tmp/x.so'), ('BASH_ENV', '/dev/stdin'), ('ENV', '/dev/stdin'), ('PATH', '/tmp'), ('HOME', '/tmp'),
+    ('NODE_OPTIONS', '--require=/dev/stdin'), ('RUBYOPT', '-r/tmp/x'), ('PERL5OPT', '-Mx'), ('PYTHONSTARTUP', '/dev/stdin'),
+    ('GIT_SSH_COMMAND', 'id'), ('NIX_CONFIG', 'plugin-files = /tmp/x'), ('JDK_JAVA_OPTIONS', '-javaagent:x'), ('LC_ALL', '../../tmp')])
+def test_a_variable_that_changes_what_is_run_is_refused_by_its_name(wire, name, value):
+    code, details = Run(wire, 'env', EnvVars={'GREETING': 'hello', name: value}).error()
+    assert code is StatusCode.PERMISSION_DENIED and f'"{name}"' in details and 'capabilities.exec.environment' in details
+
+
+def test_the_configuration_says_which_variables_are_taken(wire):
+    configure(wire, 'reload', environment=['GREETING', 'NODE_*', 'PATH'])
+    try:
+        given = {'GREETING': 'hello', 'NODE_OPTIONS': '--x', 'PATH': '/usr/bin'}
+        out, _, _ = Run(wire, 'env', EnvVars=given).rest()
+        assert sorted(out.decode().splitlines()) == [f'{name}={value}' for name, value in sorted(given.items())]
+        for name in 'OTHER', 'GREETINGS', 'BASH_ENV':
+            code, details = Run(wire, 'env', EnvVars={name: 'x'}).error()
+            assert code is StatusCode.PERMISSION_DENIED and f'"{name}"' in details
+    finally:
+        configure(wire, 'reload')
+    assert b'OTHER=x\n' in Run(wire, 'env', EnvVars={'OTHER': 'x'}).rest()[0]
 
 
 def test_order_of_requests(wire):

@@ -197,6 +197,25 @@ Test(agent_config, the_name_may_have_the_prefix) {
         cr_assert_str_eq(config.agent, "givc-app-vm.service");
 }
 
+Test(agent_config, what_may_be_run_and_with_which_variables) {
+        static const char piece[] = "\"exec\": { \"enable\": false }";
+        _cleanup_(config_clear) struct config usual = CONFIG_NULL, listed = CONFIG_NULL, none = CONFIG_NULL;
+
+        load_variant(&usual, piece, "\"exec\": { \"enable\": true }");
+        cr_assert_str_eq(usual.exec.commands[0], "ota-update");
+        cr_assert_null(usual.exec.variables);
+        load_variant(&listed, piece,
+                        "\"exec\": { \"enable\": true, \"commands\": [ \"a\" ], "
+                        "\"environment\": [ \"TZ\", \"LC_*\" ] }");
+        cr_assert_str_eq(listed.exec.commands[0], "a");
+        cr_assert_null(listed.exec.commands[1]);
+        cr_assert_str_eq(listed.exec.variables[1], "LC_*");
+        cr_assert_null(listed.exec.variables[2]);
+        load_variant(&none, piece, "\"exec\": { \"enable\": true, \"environment\": [] }");
+        cr_assert_not_null(none.exec.variables);
+        cr_assert_null(none.exec.variables[0]);
+}
+
 Test(agent_config, the_host_has_no_parent) {
         _cleanup_(config_clear) struct config config = CONFIG_NULL;
 
@@ -482,6 +501,11 @@ Test(agent_config, wrong_values_are_named_with_file_line_key_and_what_is_allowed
                                 "null" },
                 { "\"exec\": { \"enable\": false }", "\"exec\": { \"enable\": 0 }",
                                 ":35: capabilities.exec.enable: is a number, must be true or false" },
+                { "\"exec\": { \"enable\": false }", "\"exec\": { \"environment\": \"TZ\" }",
+                                ":35: capabilities.exec.environment: is a text, must be a list, [ … ]" },
+                { "\"exec\": { \"enable\": false }", "\"exec\": { \"environment\": [ \"TZ\", \"*\" ] }",
+                                ":35: capabilities.exec.environment[1]: is \"*\", must be names of "
+                                "environment variables, such as \"TZ\", or beginnings, such as \"LC_*\"" },
                 { "\"interface\": \"\"", "\"interface\": \"wlan/0\"",
                                 ":38: capabilities.hwid.interface: is \"wlan/0\", must be the name of a "
                                 "network interface, "
