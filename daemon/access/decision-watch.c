@@ -11,8 +11,8 @@ struct decision_watchers {
         struct access_guard *guard;
         char *vm;
         const char *daemon;
-        void (*changed)(void *userdata);
-        void *userdata;
+        const struct decision_fleet_ops *fleet; /* NULL: we tell of ourselves alone */
+        void *fleet_userdata;
 };
 
 /* What a watcher has asked for; in its call's memory. */
@@ -38,42 +38,73 @@ bool decision_watchers_want(const struct decision_watchers *watchers, const char
         return wanted;
 }
 
-/* ---- telling ---- */
-
-void decision_watchers_tell(struct decision_watchers *watchers, Access__Decision *decision) {
-        Access__WatchDecisionsItem item = ACCESS__WATCH_DECISIONS_ITEM__INIT;
-        struct rpc_watcher *watcher, *next;
-
-        item.item_case = ACCESS__WATCH_DECISIONS_ITEM__ITEM_DECISION;
-        item.decision = decision;
-        LIST_FOREACH_SAFE(watcher, next, &watchers->calls.list, list)
-                if (wants_vm(watcher, decision->vmname) && (!decision->allowed || wish(watcher)->permits))
-                        rpc_watcher_send(watcher, &item.base);
+static bool wants(const struct rpc_watcher *watcher, const Access__WatchDecisionsItem *item) {
+        switch (item->item_case) {
+        case ACCESS__WATCH_DECISIONS_ITEM__ITEM_SOURCE:
+                return wants_vm(watcher, item->source->vmname);
+        case ACCESS__WATCH_DECISIONS_ITEM__ITEM_DECISION:
+                return wants_vm(watcher, item->decision->vmname) &&
+                                (!item->decision->allowed || wish(watcher)->permits);
+        case ACCESS__WATCH_DECISIONS_ITEM__ITEM_REFUSAL:
+                return wants_vm(watcher, item->refusal->vmname) && wish(watcher)->refusals;
+        default:
+                return false;
+        }
 }
 
-bool decision_watcher_tell_source(struct rpc_watcher *watcher, Access__DecisionSource *source) {
+/* ---- telling ---- */
+
+/* False: it is no more. */
+static bool tell(struct rpc_watcher *watcher, const Access__WatchDecisionsItem *item) {
+        return !wants(watcher, item) || rpc_watcher_send(watcher, &item->base);
+}
+
+static void tell_all(struct decision_watchers *watchers, const Access__WatchDecisionsItem *item) {
+        struct rpc_watcher *watcher, *next;
+
+        LIST_FOREACH_SAFE(watcher, next, &watchers->calls.list, list)
+                tell(watcher, item);
+}
+
+void decision_watchers_tell(struct decision_watchers *watchers, const char *vm, const char *daemon,
+                Access__WatchDecisionsItem *item) {
+        if (item->item_case == ACCESS__WATCH_DECISIONS_ITEM__ITEM_DECISION) {
+                item->decision->vmname = (char *) vm;
+                item->decision->daemon = (char *) daemon;
+                tell_all(watchers, item);
+        } else if (item->item_case == ACCESS__WATCH_DECISIONS_ITEM__ITEM_REFUSAL) {
+                item->refusal->vmname = (char *) vm;
+                item->refusal->daemon = (char *) daemon;
+                tell_all(watchers, item);
+        }
+}
+
+static Access__WatchDecisionsItem source_item(Access__DecisionSource *source) {
         Access__WatchDecisionsItem item = ACCESS__WATCH_DECISIONS_ITEM__INIT;
 
         item.item_case = ACCESS__WATCH_DECISIONS_ITEM__ITEM_SOURCE;
         item.source = source;
-        return !wants_vm(watcher, source->vmname) || rpc_watcher_send(watcher, &item.base);
+        return item;
+}
+
+bool decision_watcher_tell_source(struct rpc_watcher *watcher, Access__DecisionSource *source) {
+        const Access__WatchDecisionsItem item = source_item(source);
+
+        return tell(watcher, &item);
 }
 
 void decision_watchers_tell_source(struct decision_watchers *watchers, Access__DecisionSource *source) {
-        struct rpc_watcher *watcher, *next;
+        const Access__WatchDecisionsItem item = source_item(source);
 
-        LIST_FOREACH_SAFE(watcher, next, &watchers->calls.list, list)
-                decision_watcher_tell_source(watcher, source);
+        tell_all(watchers, &item);
 }
 
 /* ---- our own ---- */
 
-static void on_decision(Access__Decision *decision, void *userdata) {
+static void on_told(Access__WatchDecisionsItem *item, void *userdata) {
         struct decision_watchers *watchers = userdata;
 
-        decision->vmname = watchers->vm;
-        decision->daemon = (char *) watchers->daemon;
-        decision_watchers_tell(watchers, decision);
+        decision_watchers_tell(watchers, watchers->vm, watchers->daemon, item);
 }
 
 static bool tell_ourselves(const struct decision_watchers *watchers, struct rpc_watcher *watcher) {
@@ -89,7 +120,7 @@ static bool tell_ourselves(const struct decision_watchers *watchers, struct rpc_
 static void listen_as_wanted(struct decision_watchers *watchers) {
         bool permits, wanted = decision_watchers_want(watchers, watchers->vm, &permits);
 
-        access_guard_listen(watchers->guard, wanted ? on_decision : NULL, permits, watchers);
+        access_guard_listen(watchers->guard, wanted ? on_told : NULL, permits, watchers);
 }
 
 /* ---- watchers ---- */
@@ -98,19 +129,59 @@ static void calls_gone(struct rpc_watchers *calls) {
         struct decision_watchers *watchers = container_of(calls, struct decision_watchers, calls);
 
         listen_as_wanted(watchers);
-        if (watchers->changed)
-                watchers->changed(watchers->userdata);
+        if (watchers->fleet)
+                watchers->fleet->left(watchers->fleet_userdata);
 }
 
-struct rpc_watcher *decision_watchers_add(
-                struct decision_watchers *watchers, struct rpc_call *call, const ProtobufCMessage *request) {
-        struct rpc_watcher *watcher = rpc_watchers_add(&watchers->calls, call, (void *) request);
+/* Whether what is asked for can be told here; else the call has ended. */
+static bool can_tell(const struct decision_watchers *watchers, struct rpc_call *call,
+                const Access__WatchDecisionsRequest *request) {
+        if (!watchers->fleet && !request->refusals && !access_is_controlled(call, watchers->guard))
+                return false;
+        if (isempty(request->vmname) || streq(request->vmname, watchers->vm))
+                return true;
+        if (watchers->fleet)
+                return watchers->fleet->knows(call, request->vmname, watchers->fleet_userdata);
+        rpc_call_fail(call, RPC_INVALID_ARGUMENT, "VmName is another's: this is the agent of %s",
+                        watchers->vm);
+        return false;
+}
 
+/* ---- the service ---- */
+
+static void decide(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {
+        const struct decision_watchers *watchers = userdata;
+
+        access_decide(call, message, watchers->guard);
+}
+
+static void watch_decisions(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {
+        struct decision_watchers *watchers = userdata;
+        struct rpc_watcher *watcher;
+
+        if (!can_tell(watchers, call, (const Access__WatchDecisionsRequest *) message))
+                return;
+        watcher = rpc_watchers_add(&watchers->calls, call, (void *) message);
         if (!watcher || !tell_ourselves(watchers, watcher))
-                return NULL;
+                return;
         listen_as_wanted(watchers);
-        return watcher;
+        if (watchers->fleet)
+                watchers->fleet->added(watcher, watchers->fleet_userdata);
 }
+
+static const struct rpc_method methods[] = {
+        { .name = "Decide", .handle = decide },
+        { .name = "WatchDecisions",
+                        .handle = watch_decisions,
+                        .streams_response = true,
+                        .charges = QUOTA_WATCHERS },
+};
+
+const struct rpc_service access_service = {
+        .descriptor = &access__access_service__descriptor,
+        .methods = methods,
+        .n_methods = ELEMENTSOF(methods),
+};
 
 /* ---- life ---- */
 
@@ -131,14 +202,10 @@ int decision_watchers_new(struct decision_watchers **ret, struct access_guard *g
         return 0;
 }
 
-const char *decision_watchers_vm(const struct decision_watchers *watchers) {
-        return watchers->vm;
-}
-
-void decision_watchers_set_changed(
-                struct decision_watchers *watchers, void (*changed)(void *userdata), void *userdata) {
-        watchers->changed = changed;
-        watchers->userdata = userdata;
+void decision_watchers_set_fleet(
+                struct decision_watchers *watchers, const struct decision_fleet_ops *ops, void *userdata) {
+        watchers->fleet = ops;
+        watchers->fleet_userdata = userdata;
 }
 
 void decision_watchers_close(struct decision_watchers *watchers, const char *reason) {

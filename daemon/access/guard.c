@@ -27,8 +27,8 @@ struct access_guard {
         uint64_t permits, denials;  /* by rules, since start */
         uint64_t failures;          /* of rules, in both */
         struct peer_limit refusals, audits;
-        struct peer_limit permits_told;                           /* which are not in the journal */
-        void (*told)(Access__Decision *decision, void *userdata); /* NULL: nobody listens */
+        struct peer_limit permits_told;                                 /* which are not in the journal */
+        void (*told)(Access__WatchDecisionsItem *item, void *userdata); /* NULL: nobody listens */
         bool tells_permits;
         void *userdata;
         sd_event_source *changed_source;
@@ -188,7 +188,8 @@ void access_guard_set_changed(struct access_guard *guard, void (*changed)(void *
 }
 
 void access_guard_listen(struct access_guard *guard,
-                void (*told)(Access__Decision *decision, void *userdata), bool permits, void *userdata) {
+                void (*told)(Access__WatchDecisionsItem *item, void *userdata), bool permits,
+                void *userdata) {
         guard->told = told;
         guard->tells_permits = permits;
         guard->userdata = userdata;
@@ -231,6 +232,23 @@ static enum rpc_code judge_peer(
         return RPC_OK;
 }
 
+void access_guard_refused(const struct rpc_refused *refused, struct access_guard *guard) {
+        Access__WatchDecisionsItem item = ACCESS__WATCH_DECISIONS_ITEM__INIT;
+        Access__Refusal refusal = ACCESS__REFUSAL__INIT;
+
+        if (!guard->told)
+                return;
+        refusal.timeusec = now_usec(CLOCK_REALTIME);
+        refusal.address = (char *) refused->host;
+        refusal.claimed = (char *) strempty(refused->claimed_name);
+        refusal.serial = (char *) strempty(refused->claimed_serial);
+        refusal.reason = (char *) strempty(refused->reason);
+        refusal.untold = refused->suppressed;
+        item.item_case = ACCESS__WATCH_DECISIONS_ITEM__ITEM_REFUSAL;
+        item.refusal = &refusal;
+        guard->told(&item, guard->userdata);
+}
+
 static void log_refusal(struct access_guard *guard, const struct rpc_peer *peer, const char *method,
                 enum rpc_code code, const char *reason) {
         struct log_fields fields = {
@@ -239,22 +257,27 @@ static void log_refusal(struct access_guard *guard, const struct rpc_peer *peer,
                 .peer = peer->name,
                 .status = rpc_code_name(code),
         };
+        struct rpc_refused refused = {
+                .host = peer->host,
+                .claimed_name = peer->identity ? peer->identity->name : NULL,
+                .claimed_serial = peer->identity ? peer->identity->serial : NULL,
+                .reason = reason,
+        };
         _cleanup_(freep) char *name = NULL;
-        unsigned suppressed;
 
         /* Once a connection, however many calls it makes. Numbers of connections grow. */
         if (peer->id <= guard->logged_id)
                 return;
         guard->logged_id = peer->id;
-        if (!peer_limit_pass(&guard->refusals, peer->name, &suppressed))
+        if (!peer_limit_pass(&guard->refusals, peer->name, &refused.suppressed))
                 return;
         name = text_escape(peer->name, strlen(peer->name), 253);
-        if (suppressed > 0)
+        if (refused.suppressed > 0)
                 log_event(LOG_WARNING, &fields, "%u more refusals of certificate of %s were not logged.",
-                                suppressed, strempty(name));
+                                refused.suppressed, strempty(name));
         log_event(LOG_WARNING, &fields, "Refused certificate of %s from %s, serial %s: %s", strempty(name),
-                        peer->host, peer->identity ? strempty(peer->identity->serial) : "none",
-                        strempty(reason));
+                        peer->host, refused.claimed_serial ?: "none", strempty(reason));
+        access_guard_refused(&refused, guard);
 }
 
 /* Whether the certificate is accepted; else the call has been ended. */
@@ -314,6 +337,7 @@ static void log_decision(const struct trial *trial, unsigned suppressed) {
 
 static void tell_decision(const struct access_guard *guard, const struct trial *trial, unsigned suppressed) {
         const struct access_verdict *verdict = &trial->verdict;
+        Access__WatchDecisionsItem item = ACCESS__WATCH_DECISIONS_ITEM__INIT;
         Access__Decision decision = ACCESS__DECISION__INIT;
 
         decision.timeusec = now_usec(CLOCK_REALTIME);
@@ -326,7 +350,9 @@ static void tell_decision(const struct access_guard *guard, const struct trial *
         if (verdict->policy)
                 decision.rule = access_policy_message(
                                 trial->arena, access_rules_policies(guard->rules), verdict->policy);
-        guard->told(&decision, guard->userdata);
+        item.item_case = ACCESS__WATCH_DECISIONS_ITEM__ITEM_DECISION;
+        item.decision = &decision;
+        guard->told(&item, guard->userdata);
 }
 
 static void audit(struct access_guard *guard, const struct trial *trial) {

@@ -2,6 +2,7 @@
 #include "decision-follow.h"
 
 #include "agent-link.h"
+#include "forward.h"
 #include "log.h"
 #include "ratelimit.h"
 
@@ -12,7 +13,7 @@
  * many as ten peers can cause that do not stop. */
 #define DECISIONS_PER_SEC 50
 /* One is some hundred bytes, and a path of a file. */
-#define DECISION_BYTES_MAX ((size_t) 16 * 1024)
+#define ITEM_BYTES_MAX ((size_t) 16 * 1024)
 
 /* Permits have a stream of their own, so that they can come and go without a gap in the other. */
 enum { DENIALS, PERMITS, STREAMS };
@@ -81,12 +82,32 @@ static size_t which(const struct follower *follower, const struct rpc_client_cal
         return follower->streams[PERMITS] == stream ? PERMITS : DENIALS;
 }
 
-static void pass_on(struct follower *follower, const Access__Decision *decision) {
-        Access__Decision passed_on = *decision;
+/* Under the name that we know the agent by, whatever it says. */
+static void pass_on(struct follower *follower, const Access__WatchDecisionsItem *item) {
+        Access__WatchDecisionsItem passed_on = *item;
+        Access__Decision decision;
+        Access__Refusal refusal;
 
-        passed_on.vmname = follower->agent->vm;
-        passed_on.daemon = (char *) "givc-agent";
-        decision_watchers_tell(follower->follow->watchers, &passed_on);
+        if (item->item_case == ACCESS__WATCH_DECISIONS_ITEM__ITEM_DECISION) {
+                decision = *item->decision;
+                passed_on.decision = &decision;
+        } else {
+                refusal = *item->refusal;
+                passed_on.refusal = &refusal;
+        }
+        decision_watchers_tell(follower->follow->watchers, follower->agent->vm, "givc-agent", &passed_on);
+}
+
+/* What is passed on of that stream: the agent tells denials in both. */
+static bool is_passed_on(const Access__WatchDecisionsItem *item, size_t stream) {
+        switch (item->item_case) {
+        case ACCESS__WATCH_DECISIONS_ITEM__ITEM_DECISION:
+                return !item->decision->allowed == (stream == DENIALS);
+        case ACCESS__WATCH_DECISIONS_ITEM__ITEM_REFUSAL:
+                return stream == DENIALS;
+        default:
+                return false;
+        }
 }
 
 static void stream_message(struct rpc_client_call *stream, const ProtobufCMessage *message, void *userdata) {
@@ -98,20 +119,19 @@ static void stream_message(struct rpc_client_call *stream, const ProtobufCMessag
                 rpc_client_set_reading(stream, false);
                 call_later(follower, USEC_PER_SEC);
         }
+        if (protobuf_c_message_get_packed_size(message) > ITEM_BYTES_MAX) {
+                close_streams(follower);
+                follower->refused[DENIALS] = follower->refused[PERMITS] = true;
+                set_state(follower, false, "what it tells of a decision is larger than any is");
+                return;
+        }
         if (item->item_case == ACCESS__WATCH_DECISIONS_ITEM__ITEM_SOURCE && i == DENIALS) {
                 follower->retry_usec = RETRY_MIN_USEC;
-                set_state(follower, true, NULL);
+                set_state(follower, item->source->followed,
+                                item->source->followed ? NULL : item->source->reason);
         }
-        if (item->item_case != ACCESS__WATCH_DECISIONS_ITEM__ITEM_DECISION ||
-                        !item->decision->allowed != (i == DENIALS))
-                return;
-        if (protobuf_c_message_get_packed_size(message) <= DECISION_BYTES_MAX) {
-                pass_on(follower, item->decision);
-                return;
-        }
-        close_streams(follower);
-        follower->refused[DENIALS] = follower->refused[PERMITS] = true;
-        set_state(follower, false, "what it tells of a decision is larger than any is");
+        if (is_passed_on(item, i))
+                pass_on(follower, item);
 }
 
 /* What does not change by asking again. */
@@ -156,6 +176,7 @@ static void open_stream(struct follower *follower, size_t i) {
         int r;
 
         request.permits = i == PERMITS;
+        request.refusals = i == DENIALS;
         r = rpc_channel_call(agent_link_channel(follower->agent->link), &access__access_service__descriptor,
                         "WatchDecisions", &options, &stream_ops, follower, &follower->streams[i]);
         if (r < 0) {
@@ -271,13 +292,23 @@ static int on_update(sd_event_source *source, void *userdata) {
         return 0;
 }
 
+/* ---- watchers ---- */
+
+static bool is_known(struct rpc_call *call, const char *vm, void *userdata) {
+        const struct decision_follow *follow = userdata;
+
+        return forward_find_registered(follow->registry, call, vm) != NULL;
+}
+
 static void update_later(void *userdata) {
         struct decision_follow *follow = userdata;
 
         (void) sd_event_source_set_enabled(follow->update, SD_EVENT_ONESHOT);
 }
 
-void decision_follow_add(struct decision_follow *follow, struct rpc_watcher *watcher) {
+/* It hears how it stands with each agent, and later what changes. */
+static void watcher_added(struct rpc_watcher *watcher, void *userdata) {
+        struct decision_follow *follow = userdata;
         struct follower *follower;
 
         update_later(follow);
@@ -287,10 +318,18 @@ void decision_follow_add(struct decision_follow *follow, struct rpc_watcher *wat
                 /* Its rules may be others now. */
                 follower->refused[DENIALS] = follower->refused[PERMITS] = false;
                 fill_source(follower, &source);
-                if (watcher && follower->told && !decision_watcher_tell_source(watcher, &source))
+                if (follower->told && !decision_watcher_tell_source(watcher, &source))
                         return;
         }
 }
+
+static const struct decision_fleet_ops fleet_ops = {
+        .knows = is_known,
+        .added = watcher_added,
+        .left = update_later,
+};
+
+/* ---- agents ---- */
 
 void decision_follow_ready(struct decision_follow *follow, struct registry_agent *agent) {
         struct follower *follower = find_follower(follow, agent);
@@ -329,7 +368,7 @@ int decision_follow_new(struct decision_follow **ret, sd_event *event, struct re
                 return r;
         }
         (void) sd_event_source_set_enabled(follow->update, SD_EVENT_OFF);
-        decision_watchers_set_changed(watchers, update_later, follow);
+        decision_watchers_set_fleet(watchers, &fleet_ops, follow);
         *ret = follow;
         return 0;
 }
@@ -339,7 +378,7 @@ struct decision_follow *decision_follow_free(struct decision_follow *follow) {
 
         if (!follow)
                 return NULL;
-        decision_watchers_set_changed(follow->watchers, NULL, NULL);
+        decision_watchers_set_fleet(follow->watchers, NULL, NULL);
         while ((follower = LIST_FIRST(&follow->followers, struct follower, followers)))
                 follower_free(follower);
         sd_event_source_disable_unref(follow->update);

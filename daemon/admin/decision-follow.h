@@ -11,15 +11,12 @@
 
 struct decision_follow;
 
-/* watchers get what is followed, and say what is wanted. */
+/* watchers get what is followed, say what is wanted, and may be of every VM that is registered. */
 int decision_follow_new(struct decision_follow **ret, sd_event *event, struct registry *registry,
                 struct decision_watchers *watchers);
 /* Before the watchers, and before links to agents. */
 struct decision_follow *decision_follow_free(struct decision_follow *follow);
 
-/* There is a watcher more, who hears how it stands with each agent, and later what changes. NULL: it has
- * ended already. */
-void decision_follow_add(struct decision_follow *follow, struct rpc_watcher *watcher);
 /* Calls to the agent can be made (again). */
 void decision_follow_ready(struct decision_follow *follow, struct registry_agent *agent);
 /* The agent leaves the registry; its link is still there. */

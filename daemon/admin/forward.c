@@ -19,12 +19,12 @@ struct forward {
 
 /* ---- where to ---- */
 
-static struct registry_agent *find_registered(
-                struct manager *manager, struct rpc_call *call, const char *vm) {
+struct registry_agent *forward_find_registered(
+                const struct registry *registry, struct rpc_call *call, const char *vm) {
         struct registry_agent *agent;
 
         if (!vm) {
-                agent = registry_find_only(manager->registry, COMPONENT_HOST);
+                agent = registry_find_only(registry, COMPONENT_HOST);
                 if (!agent)
                         answer_fail(call, RPC_FAILED_PRECONDITION, "no agent of the host has registered");
                 return agent;
@@ -33,7 +33,7 @@ static struct registry_agent *find_registered(
                 answer_fail(call, RPC_INVALID_ARGUMENT, "VmName is not the name of a VM");
                 return NULL;
         }
-        agent = registry_find_agent(manager->registry, vm);
+        agent = registry_find_agent(registry, vm);
         if (!agent)
                 answer_fail(call, RPC_NOT_FOUND,
                                 "VM %s has no agent here: givc-%s.service is not registered", vm, vm);
@@ -41,7 +41,7 @@ static struct registry_agent *find_registered(
 }
 
 struct registry_agent *forward_find_agent(struct manager *manager, struct rpc_call *call, const char *vm) {
-        struct registry_agent *agent = find_registered(manager, call, vm);
+        struct registry_agent *agent = forward_find_registered(manager->registry, call, vm);
 
         if (!agent)
                 return NULL;

@@ -20,9 +20,12 @@ struct forward_target {
 #define FORWARD_USEC (60 * USEC_PER_SEC)
 
 /*
- * The agent of a VM (NULL: of the host), registered and not known to be out of reach. NULL: the call was
- * answered, with INVALID_ARGUMENT (no name of a VM), NOT_FOUND, FAILED_PRECONDITION (no host), UNAVAILABLE.
+ * The agent of a VM (NULL: of the host). NULL: the call was answered, with INVALID_ARGUMENT (no name of a
+ * VM), NOT_FOUND, FAILED_PRECONDITION (no host).
  */
+struct registry_agent *forward_find_registered(
+                const struct registry *registry, struct rpc_call *call, const char *vm);
+/* The same, which is not known to be out of reach: else UNAVAILABLE. */
 struct registry_agent *forward_find_agent(struct manager *manager, struct rpc_call *call, const char *vm);
 /* CLOCK_MONOTONIC: until when a call that is passed on for this one may take. */
 uint64_t forward_deadline(const struct rpc_call *call);

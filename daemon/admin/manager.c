@@ -6,7 +6,6 @@
 #include "bus-object.h"
 #include "credential.h"
 #include "decision-follow.h"
-#include "decisions.h"
 #include "fleet.h"
 #include "forward-stream.h"
 #include "log.h"
@@ -264,11 +263,18 @@ static void peer_gone(struct rpc_server *server, const struct rpc_peer *peer, vo
         bus_object_peers_changed(manager->bus_object);
 }
 
+static void peer_refused(struct rpc_server *server, const struct rpc_refused *refused, void *userdata) {
+        struct manager *manager = userdata;
+
+        access_guard_refused(refused, manager->guard);
+}
+
 static const struct rpc_server_ops server_ops = {
         .permit = permit,
         .review = review,
         .peer_connected = peer_connected,
         .peer_gone = peer_gone,
+        .refused = peer_refused,
 };
 
 /*
@@ -304,7 +310,7 @@ static int set_up_server(struct manager *manager) {
         if (r >= 0)
                 r = rpc_server_add_service(manager->server, &fleet_service, manager);
         if (r >= 0)
-                r = rpc_server_add_service(manager->server, &access_service, manager);
+                r = rpc_server_add_service(manager->server, &access_service, manager->decisions);
         if (r >= 0)
                 r = rpc_health_new(&manager->health, manager->server);
         if (r >= 0)

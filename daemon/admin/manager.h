@@ -26,7 +26,7 @@ struct manager {
         struct reactor *reactor;
         struct tls_context *tls; /* NULL: in clear */
         struct access_guard *guard;
-        struct decision_watchers *decisions; /* decisions.c */
+        struct decision_watchers *decisions; /* and its rules: access.AccessService */
         struct decision_follow *follow;      /* … of agents */
         struct rpc_server *server;
         struct rpc_health *health;
@@ -39,7 +39,7 @@ struct manager {
         struct watchers *watchers;
         struct list vm_starts;     /* vm-start.c */
         struct recovery *recovery; /* NULL: VMs that crash stay down */
-        struct list streams; /* forward-stream.c */
+        struct list streams;       /* forward-stream.c */
         struct settings *settings;
         struct policies *policies;     /* NULL: not asked for */
         struct policy_fetch *fetch;    /* NULL: they are not fetched */

@@ -7,7 +7,6 @@
 #include "credential.h"
 #include "ctap.h"
 #include "decision-watch.h"
-#include "decisions.h"
 #include "descriptors.h"
 #include "exec.h"
 #include "hwid.h"
@@ -242,6 +241,12 @@ static void on_peer_gone(struct rpc_server *server, const struct rpc_peer *peer,
         bus_object_peers_changed(manager->bus_object);
 }
 
+static void on_peer_refused(struct rpc_server *server, const struct rpc_refused *refused, void *userdata) {
+        struct manager *manager = userdata;
+
+        access_guard_refused(refused, manager->guard);
+}
+
 /* The small services that the configuration enables; the others are not there, for reflection as for
  * callers. */
 static int add_enabled_services(struct manager *manager) {
@@ -296,6 +301,7 @@ static int make_server(struct manager *manager) {
                 .review = on_review,
                 .peer_connected = on_peer,
                 .peer_gone = on_peer_gone,
+                .refused = on_peer_refused,
         };
         static const struct rpc_server_limits limits = { .resources = resources };
         const struct access_guard_config guard = guard_config(&manager->config);
@@ -328,7 +334,7 @@ static int make_server(struct manager *manager) {
         r = rpc_server_add_service(manager->server, &locale_service, manager);
         if (r < 0)
                 return r;
-        r = rpc_server_add_service(manager->server, &access_service, manager);
+        r = rpc_server_add_service(manager->server, &access_service, manager->decisions);
         if (r < 0)
                 return r;
         r = add_enabled_services(manager);

@@ -33,7 +33,7 @@ struct manager {
         struct units *units;
         struct tls_context *tls; /* NULL: in clear */
         struct access_guard *guard;
-        struct decision_watchers *decisions; /* decisions.c */
+        struct decision_watchers *decisions; /* and its rules: access.AccessService */
         struct rpc_server *server;
         struct rpc_reflection *reflection;
         struct rpc_health *health;
@@ -43,16 +43,16 @@ struct manager {
         bool stopping;
 
         struct stats *stats;
-        struct ctap *ctap;         /* NULL: not enabled */
-        struct list instances;     /* application-instances.c */
-        struct unit_list *listing; /* of those that run already */
-        struct list starts;        /* application-start.c */
-        struct list operations;    /* unit-call.c */
-        struct list watchers;      /* unit-watch.c */
-        struct list monitors;      /* unit-monitor.c */
-        struct list executions;    /* exec.c */
-        struct list log_streams;   /* logs.c */
-        unsigned n_settings;       /* locale-client.c: calls under way */
+        struct ctap *ctap;          /* NULL: not enabled */
+        struct list instances;      /* application-instances.c */
+        struct unit_list *listing;  /* of those that run already */
+        struct list starts;         /* application-start.c */
+        struct list operations;     /* unit-call.c */
+        struct list watchers;       /* unit-watch.c */
+        struct list monitors;       /* unit-monitor.c */
+        struct list executions;     /* exec.c */
+        struct list log_streams;    /* logs.c */
+        unsigned n_settings;        /* locale-client.c: calls under way */
         unsigned n_wifi_operations; /* wifi.c: likewise */
         unsigned n_policies;        /* policy.c: streams under way */
         struct peer_limit refusals;

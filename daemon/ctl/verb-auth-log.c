@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* auth log: what the access rules of the fleet decide, one a line, as it happens. */
+/* auth log: what the access rules of the fleet decide, and whom its daemons refuse, one a line, as it
+ * happens. */
 #include "auth.h"
 #include "failure.h"
 #include "options.h"
@@ -10,7 +11,7 @@
 #include <inttypes.h>
 
 struct decision_log {
-        uint64_t told; /* decisions printed, against options->limit */
+        uint64_t told; /* decisions and refusals printed, against options->limit */
 };
 
 /* ---- JSON ---- */
@@ -21,6 +22,10 @@ static json_t *rule_json(const Access__Policy *rule) {
         return json_pack("{s:o*,s:o*,s:o*,s:I}", "id", output_text_json(rule->id), "name",
                         output_text_json(rule->name), "file", output_text_json(rule->file), "line",
                         (json_int_t) rule->line);
+}
+
+static json_t *text_or_null(const char *text) {
+        return isempty(text) ? json_null() : output_text_json(text);
 }
 
 static int print_decision_json(const Access__Decision *decision) {
@@ -38,6 +43,19 @@ static int print_decision_json(const Access__Decision *decision) {
                                         (json_int_t) decision->untold));
 }
 
+static int print_refusal_json(const Access__Refusal *refusal) {
+        return output_json(stdout,
+                        json_pack("{s:I,s:o*,s:o*,s:s,s:o*,s:o,s:o,s:o*,s:I}", "time",
+                                        (json_int_t) refusal->timeusec, "vm",
+                                        output_text_json(refusal->vmname), "daemon",
+                                        output_text_json(refusal->daemon), "decision", "refuse", "address",
+                                        output_text_json(refusal->address), "claimed",
+                                        text_or_null(refusal->claimed), "serial",
+                                        text_or_null(refusal->serial), "reason",
+                                        output_text_json(refusal->reason), "untold",
+                                        (json_int_t) refusal->untold));
+}
+
 static int print_source_json(const Access__DecisionSource *source) {
         return output_json(stdout,
                         json_pack("{s:o*,s:o*,s:b,s:o*}", "vm", output_text_json(source->vmname), "daemon",
@@ -47,16 +65,27 @@ static int print_source_json(const Access__DecisionSource *source) {
 
 /* ---- words ---- */
 
-static void print_decision(const Access__Decision *decision) {
-        bool is_red = !decision->allowed && output_may_colour(stdout);
+/* When, where, by whom, and what was decided. */
+static void print_begin(uint64_t usec, const char *vm, const char *daemon, const char *what, bool is_bad) {
+        bool is_red = is_bad && output_may_colour(stdout);
         char date[OUTPUT_TIME];
 
-        printf("%s ", output_time(decision->timeusec, date));
-        output_text(stdout, decision->vmname);
+        printf("%s ", output_time(usec, date));
+        output_text(stdout, vm);
         putchar(' ');
-        output_text(stdout, decision->daemon);
-        printf(": %s%s%s ", is_red ? "\033[31m" : "", decision->allowed ? "permitted" : "denied",
-                        is_red ? "\033[0m" : "");
+        output_text(stdout, daemon);
+        printf(": %s%s%s ", is_red ? "\033[31m" : "", what, is_red ? "\033[0m" : "");
+}
+
+static void print_end(uint32_t untold) {
+        if (untold > 0)
+                printf(" (%" PRIu32 " before it were too many to be told)", untold);
+        putchar('\n');
+}
+
+static void print_decision(const Access__Decision *decision) {
+        print_begin(decision->timeusec, decision->vmname, decision->daemon,
+                        decision->allowed ? "permitted" : "denied", !decision->allowed);
         output_text(stdout, decision->method);
         fputs(" for ", stdout);
         output_text(stdout, decision->peer);
@@ -66,9 +95,23 @@ static void print_decision(const Access__Decision *decision) {
                 output_text(stdout, decision->reason);
         else if (decision->rule)
                 auth_print_policy(decision->rule);
-        if (decision->untold > 0)
-                printf(" (%" PRIu32 " before it were too many to be told)", decision->untold);
-        putchar('\n');
+        print_end(decision->untold);
+}
+
+static void print_refusal(const Access__Refusal *refusal) {
+        print_begin(refusal->timeusec, refusal->vmname, refusal->daemon, "refused", true);
+        output_text(stdout, refusal->address);
+        if (!isempty(refusal->claimed)) {
+                fputs(", certificate in the name of ", stdout);
+                output_text(stdout, refusal->claimed);
+        }
+        if (!isempty(refusal->serial)) {
+                fputs(isempty(refusal->claimed) ? ", certificate with serial " : ", serial ", stdout);
+                output_text(stdout, refusal->serial);
+        }
+        fputs(": ", stdout);
+        output_text(stdout, refusal->reason);
+        print_end(refusal->untold);
 }
 
 /* Beside the decisions, which may be read by a program. */
@@ -99,6 +142,11 @@ static int print_item(const struct options *options, const Access__WatchDecision
                         return print_decision_json(item->decision);
                 print_decision(item->decision);
                 return 0;
+        case ACCESS__WATCH_DECISIONS_ITEM__ITEM_REFUSAL:
+                if (options->json)
+                        return print_refusal_json(item->refusal);
+                print_refusal(item->refusal);
+                return 0;
         default:
                 return 0; /* of a later contract */
         }
@@ -119,7 +167,7 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
         }
         if (!session_flush(session))
                 return;
-        log->told += item->item_case == ACCESS__WATCH_DECISIONS_ITEM__ITEM_DECISION;
+        log->told += item->item_case != ACCESS__WATCH_DECISIONS_ITEM__ITEM_SOURCE;
         if (options->limit > 0 && log->told >= options->limit)
                 session_end(session, EXIT_DONE);
 }
@@ -136,6 +184,7 @@ int verb_auth_log(struct session *session, const struct options *options) {
                 request.vmname = (char *) options->vm;
         }
         request.permits = options->permits;
+        request.refusals = true;
         session->watches_output = true;
         r = session_call(session,
                         &(struct session_request){

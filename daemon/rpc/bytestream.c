@@ -615,6 +615,10 @@ const struct tls_identity *bytestream_peer_identity(const struct bytestream *str
         return stream->session ? tls_session_identity(stream->session) : NULL;
 }
 
+const struct tls_identity *bytestream_peer_claim(const struct bytestream *stream) {
+        return stream->session ? tls_session_claim(stream->session) : NULL;
+}
+
 int bytestream_fd(const struct bytestream *stream) {
         return stream->fd;
 }

@@ -86,4 +86,7 @@ void bytestream_set_priority(struct bytestream *stream, int64_t priority);
 
 /* The identity in the peer's certificate: NULL without TLS or before ready(). */
 const struct tls_identity *bytestream_peer_identity(const struct bytestream *stream);
+/* In closed(): what was said by the certificate of a peer that never got as far as ready(), whoever it is
+ * of. NULL: without TLS. */
+const struct tls_identity *bytestream_peer_claim(const struct bytestream *stream);
 int bytestream_fd(const struct bytestream *stream);

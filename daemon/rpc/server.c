@@ -270,10 +270,40 @@ static void on_request(struct http2 *http2 _unused_, struct http2_stream *stream
         call_open(userdata, stream);
 }
 
+/* To the journal, and to the owner. */
+static void tell_refused(struct server_connection *connection, const char *reason, unsigned suppressed) {
+        const struct tls_identity *claim = bytestream_peer_claim(http2_bytestream(connection->http2));
+        struct rpc_server *server = connection->server;
+        const struct log_fields fields = { .peer = connection->host };
+        const struct rpc_refused refused = {
+                .host = connection->host,
+                .claimed_name = claim ? claim->name : NULL,
+                .claimed_serial = claim ? claim->serial : NULL,
+                .reason = reason,
+                .suppressed = suppressed,
+        };
+
+        if (suppressed > 0)
+                log_event(LOG_WARNING, &fields, "%u more failures of connections of %s were not logged.",
+                                suppressed, refused.host);
+        log_event(LOG_WARNING, &fields, "Connection of %s refused: %s%s%s%s", refused.host, reason,
+                        refused.claimed_name ? " (it is in the name of " : "",
+                        strempty(refused.claimed_name), refused.claimed_name ? ")" : "");
+        if (!server->freed && server->ops->refused)
+                server->ops->refused(server, &refused, server->userdata);
+}
+
+static void tell_failed(const struct server_connection *connection, const char *reason) {
+        const struct log_fields fields = { .peer = connection->peer.name };
+
+        log_event(LOG_NOTICE, &fields, "Connection of %s failed: %s", fields.peer, reason);
+}
+
 static void on_closed(struct http2 *http2 _unused_, int error, const char *reason, void *userdata) {
         struct server_connection *connection = userdata;
         struct rpc_server *server = server_ref(connection->server);
         const char *name = connection->connected ? connection->peer.name : connection->host;
+        unsigned suppressed;
 
         if (!connection->connected)
                 server->counters.refused[connection->crowded ? RPC_REFUSAL_ROOM
@@ -281,12 +311,11 @@ static void on_closed(struct http2 *http2 _unused_, int error, const char *reaso
         /* One who leaves is no event; one who never got in, or broke the protocol, is. */
         if (error == 0 || error == -ECONNRESET)
                 log_debug("Connection of %s ended: %s", name, reason);
-        else if (peer_limit_pass(&server->failures, name, NULL)) {
-                const struct log_fields fields = { .peer = name };
-
-                log_event(connection->connected ? LOG_NOTICE : LOG_WARNING, &fields,
-                                "Connection of %s %s: %s", name,
-                                connection->connected ? "failed" : "refused", reason);
+        else if (peer_limit_pass(&server->failures, name, &suppressed)) {
+                if (connection->connected)
+                        tell_failed(connection, reason);
+                else
+                        tell_refused(connection, reason, suppressed);
         }
         connection_free(connection);
         check_drained(server);

@@ -3,8 +3,9 @@
 #include "tls-internal.h"
 
 /*
- * The names in a certificate, read from its DER (X.690). wolfSSL has verified the certificate by then, but
- * it keeps names as C strings, in which "a\0b" passes for "a", and not in their order.
+ * The names in a certificate, read from its DER (X.690): of one that wolfSSL has verified, and of one that
+ * it has refused, which anybody may have made. wolfSSL keeps names as C strings, in which "a\0b" passes for
+ * "a", and not in their order.
  */
 
 enum {

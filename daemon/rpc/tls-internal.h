@@ -137,5 +137,8 @@ int tls_session_update_keys(struct tls_session *session);
 
 /* Valid after the handshake, as long as the session. */
 const struct tls_identity *tls_session_identity(const struct tls_session *session);
+/* What the peer's certificate says where the handshake has failed, whoever it is of; without names: nothing.
+ */
+const struct tls_identity *tls_session_claim(const struct tls_session *session);
 /* Why the last call failed: lasts as long as the session. */
 const char *tls_session_reason(const struct tls_session *session);

@@ -43,9 +43,10 @@ struct tls_session {
         struct buffer *output; /* the owner's */
         struct buffer input;   /* read from the socket, saved out of the scratch memory for another session's
                                   sake */
-        struct tls_identity identity;
-        char *server_name; /* NULL: we are the server */
-        char *reason;      /* on the heap; NULL: reason_text */
+        struct tls_identity identity; /* verified */
+        struct tls_identity claim;    /* of a certificate that was refused */
+        char *server_name;            /* NULL: we are the server */
+        char *reason;                 /* on the heap; NULL: reason_text */
         const char *reason_text;
         size_t unasked; /* bytes put into the output that the owner did not ask for, since it was empty */
         int fd;
@@ -99,8 +100,8 @@ static void look_at_first(struct tls_session *session, const void *p) {
 /*
  * wolfSSL asks for the five bytes of a record's header and then for its rest. What it asks for goes where it
  * wants it, and whatever else the socket has, into the scratch memory: one call instead of two a record, or
- * far fewer where records are small. Of large ones no more than the next one's header is taken along: to copy
- * them from there costs more than the call.
+ * far fewer where records are small. Of large ones no more than the next one's header is taken along: to
+ * copy them from there costs more than the call.
  */
 static int on_receive(WOLFSSL *ssl, char *p, int n, void *userdata) {
         struct tls_session *session = userdata;
@@ -108,7 +109,7 @@ static int on_receive(WOLFSSL *ssl, char *p, int n, void *userdata) {
         struct iovec iov[] = {
                 { .iov_base = p, .iov_len = (size_t) n },
                 { .iov_base = scratch->input,
-                  .iov_len = n < LARGE_RECORD ? sizeof(scratch->input) : RECORD_HEADER },
+                                .iov_len = n < LARGE_RECORD ? sizeof(scratch->input) : RECORD_HEADER },
         };
         struct msghdr message = { .msg_iov = iov, .msg_iovlen = ELEMENTSOF(iov) };
         size_t taken;
@@ -186,25 +187,30 @@ static int check_name(struct tls_session *session) {
         return -EKEYREJECTED;
 }
 
+/* What the peer's own certificate says: it comes first in its message (RFC 8446 section 4.4.2). */
+static int read_identity(WOLFSSL_X509_STORE_CTX *store, struct tls_identity *ret) {
+        tls_identity_clear(ret);
+        return store->totalCerts > 0
+                        ? tls_identity_from_der(ret, store->certs[0].buffer, store->certs[0].length)
+                        : -EBADMSG;
+}
+
 /*
  * Once for every certificate of the peer's chain, its own last; what is refused here makes wolfSSL send an
  * alert. Our own demands come on top of its verification (preverify), whose result stands.
  */
 static int on_verify(int preverify, WOLFSSL_X509_STORE_CTX *store) {
         struct tls_session *session = store->userCtx;
-        int r;
 
-        if (!preverify)
+        if (!preverify) {
+                (void) read_identity(store, &session->claim);
                 return 0;
+        }
         if (store->error_depth != 0)
                 return 1;
 
         session->certificate = store->current_cert;
-        tls_identity_clear(&session->identity);
-        r = store->totalCerts > 0 ? tls_identity_from_der(&session->identity, store->certs[0].buffer,
-                                                    store->certs[0].length)
-                                  : -EBADMSG;
-        if (r < 0) {
+        if (read_identity(store, &session->identity) < 0) {
                 session->reason_text = "the names in the peer's certificate cannot be read";
                 return 0;
         }
@@ -288,6 +294,7 @@ struct tls_session *tls_session_free(struct tls_session *session) {
         tls_aes_clear(&session->aes);
         buffer_clear(&session->input);
         tls_identity_clear(&session->identity);
+        tls_identity_clear(&session->claim);
         free(session->server_name);
         free(session->reason);
         tls_context_unref(session->context);
@@ -514,6 +521,10 @@ int tls_session_update_keys(struct tls_session *session) {
 
 const struct tls_identity *tls_session_identity(const struct tls_session *session) {
         return session->established ? &session->identity : NULL;
+}
+
+const struct tls_identity *tls_session_claim(const struct tls_session *session) {
+        return session->claim.names ? &session->claim : &session->identity;
 }
 
 const char *tls_session_reason(const struct tls_session *session) {

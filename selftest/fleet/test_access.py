@@ -79,7 +79,7 @@ def test_the_agent_judges_by_the_request(wire):
 
 
 @contextlib.contextmanager
-def follow_denials(fleet, *arguments):
+def follow_decisions(fleet, *arguments):
     """What givcctl auth log on the host prints, as objects, once the admin and net-vm are followed."""
     log = fleet.popen('ghaf-host', ['givcctl', 'auth', 'log', '--json', *arguments], stdout=subprocess.PIPE, text=True)
     try:
@@ -94,7 +94,7 @@ def follow_denials(fleet, *arguments):
 
 
 def test_denials_of_the_whole_fleet_are_followed_on_the_host(fleet, wire):
-    with follow_denials(fleet) as expect:
+    with follow_decisions(fleet) as expect:
         admin = wire.stub('admin-vm', 9001, 'admin.AdminService', source='app-vm')
         refusal(admin.StartVM, wire.pb.msg('admin.StartVMRequest')(VmName='app-vm'))
         said = expect(r'AdminService/StartVM"')
@@ -105,6 +105,26 @@ def test_denials_of_the_whole_fleet_are_followed_on_the_host(fleet, wire):
         refusal(neighbour.ListUnits, wire.pb.msg('systemd.ListUnitsRequest')())
         said = expect(r'UnitManageService/ListUnits"')
         assert (said['vm'], said['daemon'], said['decision'], said['peer']) == ('net-vm', 'givc-agent', 'deny', 'app-vm')
+
+
+def test_wrong_certificates_are_told_of_on_the_host(fleet, wire):
+    """Of the admin, and of agents whether they have access rules (net-vm) or not (app-vm)."""
+    where = fleet.addresses['app-vm']
+    fleet.certificates['expired'] = fleet.authority.certify({'app-vm': where}, '--expired', '--force')['app-vm']
+    health = wire.pb.msg('grpc.health.v1.HealthCheckRequest')()
+    with follow_decisions(fleet) as expect:
+        for machine, port, daemon in [('admin-vm', 9001, 'givc-admin'), ('net-vm', 9000, 'givc-agent')]:
+            stub = wire.stub(machine, port, 'grpc.health.v1.Health', source='app-vm', identity='expired')
+            with pytest.raises(grpc.RpcError):
+                stub.Check(health, timeout=STEADY)
+            said = expect(rf'"vm":"{machine}".*"decision":"refuse"')
+            assert (said['daemon'], said['address'], said['claimed']) == (daemon, where, 'app-vm')
+            assert said['reason'] == "peer's certificate has expired" and said['serial']
+
+        stub = wire.stub('app-vm', 9000, 'grpc.health.v1.Health', source='net-vm', identity='ghaf-host')
+        assert 'not in certificate SAN' in refusal(stub.Check, health)
+        said = expect(r'"vm":"app-vm".*"decision":"refuse"')
+        assert (said['daemon'], said['address'], said['claimed']) == ('givc-agent', fleet.addresses['net-vm'], 'ghaf-host')
 
 
 def test_a_decision_is_explained_by_who_would_make_it(fleet):

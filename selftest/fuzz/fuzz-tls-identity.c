@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The names in a certificate. Its signature was verified by then, but another VM may hold the key of a CA.
- */
+/* The names in a certificate: also in one that is refused, which anybody may have made. */
 #include "fuzz.h"
 
 #include "text.h"

@@ -193,9 +193,10 @@ def test_stopping_ends_it(certificates, tmp_path, rules):  # noqa: F811
 class Teller:
     """AccessService of an agent, which tells those who watch, or whoever will be first, what a test has it tell."""
 
-    def __init__(self, refusal=None):
+    def __init__(self, refusal=None, off=""):
         self.asked = queue.Queue()  # "denials", "permits", and "end" when one has ended
         self.refusal = refusal
+        self._off = off  # why it tells of refusals alone
         self._lock = threading.Lock()
         self._streams = {"denials": [], "permits": []}
         self._early = {"denials": [], "permits": []}
@@ -206,7 +207,7 @@ class Teller:
         context.add_callback(lambda: self._end(kind, items))
         if self.refusal:
             context.abort(*self.refusal)
-        items.put(Item(Source=pb.msg("access.DecisionSource")(VmName="elsewhere", Followed=True)))
+        items.put(Item(Source=pb.msg("access.DecisionSource")(VmName="elsewhere", Followed=not self._off, Reason=self._off)))
         with self._lock:
             for item in self._early[kind]:
                 items.put(item)
@@ -222,12 +223,18 @@ class Teller:
     def permit(self):
         self._tell("permits", Decision(Allowed=True, Peer="net-vm", Method="systemd.UnitControlService/StopUnit"))
 
+    def refuse(self, **fields):
+        self._tell_item("denials", Item(Refusal=pb.msg("access.Refusal")(VmName="elsewhere", Daemon="forged", **fields)))
+
     def _tell(self, kind, decision):
+        self._tell_item(kind, Item(Decision=decision))
+
+    def _tell_item(self, kind, item):
         with self._lock:
             for items in self._streams[kind]:
-                items.put(Item(Decision=decision))
+                items.put(item)
             if not self._streams[kind]:
-                self._early[kind].append(Item(Decision=decision))
+                self._early[kind].append(item)
 
     def _end(self, kind, items):
         with self._lock:
