@@ -600,6 +600,7 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
         list_init(&manager->monitors);
         list_init(&manager->executions);
         list_init(&manager->log_streams);
+        list_init(&manager->policies);
         manager->config_path = strdup(config_path);
         if (!manager->config_path)
                 return log_error_errno(-ENOMEM, "Cannot start");
@@ -643,6 +644,7 @@ struct manager *manager_free(struct manager *manager) {
         manager->registration = registration_free(manager->registration);
         manager->bus_object = bus_object_free(manager->bus_object);
         rpc_server_free(manager->server);
+        policy_end(manager);
         stats_free(manager->stats);
         ctap_free(manager->ctap);
         rpc_health_free(manager->health);

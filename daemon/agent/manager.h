@@ -55,6 +55,8 @@ struct manager {
         unsigned n_settings;        /* locale-client.c: calls under way */
         unsigned n_wifi_operations; /* wifi.c: likewise */
         unsigned n_policies;        /* policy.c: streams under way */
+        struct list policies;       /* those of them that have come whole */
+        bool policies_changed;      /* others are configured, which is still to be prepared */
         struct peer_limit refusals;
 
         struct whitelist_unit asked; /* manager_find_unit(): an instance that is not followed */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy.h"
 
-#include "arena.h"
 #include "call.h"
 #include "log.h"
 #include "message-ids.h"
-#include "policy-install.h"
+#include "policy-installer.h"
+#include "policy-store.h"
 #include "text.h"
 
 #include "policyadmin.pb-c.h"
@@ -13,13 +13,18 @@
 /* At once: when the admin is there again, it sends all of them. */
 #define STREAMS_MAX CONFIG_POLICIES_MAX
 
-/* A policy while it comes; in its call's arena. */
+#define METHOD "policyadmin.PolicyAdmin/StreamPolicy"
+
+/* A policy that comes, or has come. */
 struct transfer {
+        struct list whole; /* the manager's: all of it has come; the first of them is being installed */
         struct manager *manager;
-        struct rpc_call *call;
+        struct rpc_call *call; /* NULL: gone while it is being installed, which goes on */
+        char *peer;
         char *name; /* NULL: nothing has come */
         int fd;     /* what has come, in a file without a name: it goes with us, whatever happens */
         size_t size;
+        struct policy_installer *installer; /* NULL: it comes, or waits for others */
 };
 
 static const struct config_policy *find_policy(const struct config *config, const char *name) {
@@ -31,23 +36,30 @@ static const struct config_policy *find_policy(const struct config *config, cons
 
 /* ---- the end ---- */
 
-static void transfer_end(struct transfer *transfer) {
-        transfer->fd = close_fd(transfer->fd);
+static void transfer_free(struct transfer *transfer) {
+        list_remove(&transfer->whole);
+        policy_installer_free(transfer->installer);
+        close_fd(transfer->fd);
         transfer->manager->n_policies--;
+        free(transfer->peer);
+        free(transfer->name);
+        free(transfer);
 }
 
 static void transfer_fail(struct transfer *transfer, enum rpc_code code, const char *text) {
+        struct rpc_call *call = transfer->call;
         const struct log_fields fields = {
                 .message_id = GIVC_MESSAGE_POLICY_REFUSED,
-                .method = rpc_call_path(transfer->call) + 1,
-                .peer = rpc_call_peer(transfer->call)->name,
+                .method = METHOD,
+                .peer = transfer->peer,
                 .status = rpc_code_name(code),
         };
 
         if (peer_limit_pass(&transfer->manager->refusals, fields.peer, NULL))
                 log_event(LOG_WARNING, &fields, "%s: a policy is not installed: %s", fields.peer, text);
-        transfer_end(transfer);
-        rpc_call_fail(transfer->call, code, "%s", text);
+        transfer_free(transfer);
+        if (call)
+                rpc_call_fail(call, code, "%s", text);
 }
 
 /* The unit of ours lets the agent write where policies go by custom, and nowhere else. */
@@ -65,62 +77,101 @@ static void transfer_fail_errno(struct transfer *transfer, int error, const char
                         strempty(text));
 }
 
-static void transfer_gone(struct rpc_call *call, void *userdata) {
-        transfer_end(userdata);
-}
-
-static void log_installed(
-                const struct transfer *transfer, const struct config_policy *policy, const char *sha) {
+static void log_installed(const struct transfer *transfer, const struct policy_report *report) {
+        const struct config_policy *policy = find_policy(&transfer->manager->config, transfer->name);
+        const char *destination = policy ? policy->destination : NULL;
         const struct log_fields fields = {
                 .message_id = GIVC_MESSAGE_POLICY_INSTALLED,
-                .method = rpc_call_path(transfer->call) + 1,
-                .peer = rpc_call_peer(transfer->call)->name,
+                .method = METHOD,
+                .peer = transfer->peer,
         };
 
-        log_event(LOG_NOTICE, &fields, "Policy %s of %zu bytes (SHA-256 %s) is installed %s%s.",
-                        policy->name, transfer->size, sha,
-                        isempty(policy->destination) ? "in the store" : "at ", policy->destination);
+        if (report->result > 0)
+                log_event(LOG_NOTICE, &fields, "Policy %s of %zu bytes (SHA-256 %s) is installed %s%s.",
+                                transfer->name, transfer->size, report->sha,
+                                isempty(destination) ? "in the store" : "at ", strempty(destination));
+        else
+                log_debug("Policy %s is what it was.", transfer->name);
+}
+
+static void transfer_succeed(struct transfer *transfer) {
+        Policyadmin__Status status = POLICYADMIN__STATUS__INIT;
+        struct rpc_call *call = transfer->call;
+
+        transfer_free(transfer);
+        status.status = (char *) "Success"; /* the word by which the deployed admin knows it */
+        if (call)
+                rpc_call_reply(call, &status.base);
+}
+
+/* ---- installing, one after the other: policies have a file in common, and may be the same one ---- */
+
+static void install_next(struct manager *manager);
+
+static void transfer_installed(const struct policy_report *report, void *userdata) {
+        struct transfer *transfer = userdata;
+        struct manager *manager = transfer->manager;
+
+        if (report->result >= 0) {
+                log_installed(transfer, report);
+                transfer_succeed(transfer);
+        } else
+                transfer_fail_errno(transfer, report->result,
+                                isempty(report->place) ? transfer->name : report->place);
+        if (manager->policies_changed)
+                policy_prepare(manager);
+        install_next(manager);
+}
+
+static void transfer_install(struct transfer *transfer) {
+        struct manager *manager = transfer->manager;
+        /* The configuration may be another by now. */
+        const struct config_policy *policy = find_policy(&manager->config, transfer->name);
+        int r;
+
+        if (!policy) {
+                transfer_fail(transfer, RPC_NOT_FOUND, "the policy is not configured any more");
+                return;
+        }
+        r = policy_installer_new(&transfer->installer, reactor_event(manager->reactor), &manager->config,
+                        policy, transfer->fd, transfer_installed, transfer);
+        if (r < 0)
+                transfer_fail_errno(transfer, r, transfer->name);
+}
+
+/* Unless one is at it. */
+static void install_next(struct manager *manager) {
+        struct transfer *transfer;
+
+        while ((transfer = LIST_FIRST(&manager->policies, struct transfer, whole)) && !transfer->installer)
+                transfer_install(transfer);
 }
 
 /* All of it has come. */
 static void transfer_half_closed(struct rpc_call *call, void *userdata) {
         struct transfer *transfer = userdata;
-        const struct config *config = &transfer->manager->config;
-        Policyadmin__Status status = POLICYADMIN__STATUS__INIT;
-        _cleanup_(freep) char *place = NULL;
-        const struct config_policy *policy;
-        char sha[POLICY_SHA_SIZE];
-        int r;
 
         if (!transfer->name) {
                 transfer_fail(transfer, RPC_INVALID_ARGUMENT, "the stream has ended before it began");
                 return;
         }
-        /* The configuration may be another by now. */
-        policy = find_policy(config, transfer->name);
-        if (!policy) {
-                transfer_fail(transfer, RPC_NOT_FOUND, "the policy is not configured any more");
-                return;
-        }
-        r = policy_install(config, policy, transfer->fd, transfer->size, sha, &place);
-        if (r < 0) {
-                transfer_fail_errno(transfer, r, place ?: policy->name);
-                return;
-        }
-        if (r > 0)
-                log_installed(transfer, policy, sha);
-        else
-                log_debug("Policy %s is what it was.", policy->name);
-        transfer_end(transfer);
-        status.status = (char *) "Success"; /* the word by which the deployed admin knows it */
-        rpc_call_reply(call, &status.base);
+        list_append(&transfer->manager->policies, &transfer->whole);
+        install_next(transfer->manager);
+}
+
+/* What is being installed is whole, and is not left half installed. */
+static void transfer_gone(struct rpc_call *call, void *userdata) {
+        struct transfer *transfer = userdata;
+
+        transfer->call = NULL;
+        if (!transfer->installer)
+                transfer_free(transfer);
 }
 
 /* ---- what comes ---- */
 
 /* Whether it is one of ours; else the transfer has failed. */
 static bool begin(struct transfer *transfer, const char *name) {
-        struct arena *arena = rpc_call_arena(transfer->call);
         _cleanup_(freep) char *shown = NULL, *text = NULL;
 
         if (isempty(name)) {
@@ -133,7 +184,7 @@ static bool begin(struct transfer *transfer, const char *name) {
                 transfer_fail(transfer, RPC_NOT_FOUND, strempty(text));
                 return false;
         }
-        transfer->name = arena_memdup_text(arena, name, strlen(name));
+        transfer->name = strdup(name);
         if (!transfer->name) {
                 transfer_fail(transfer, RPC_RESOURCE_EXHAUSTED, "out of memory");
                 return false;
@@ -196,17 +247,26 @@ static void open_transfer(struct rpc_call *call, void *userdata) {
                 .half_closed = transfer_half_closed,
                 .gone = transfer_gone,
         };
-        struct transfer *transfer = arena_alloc0(rpc_call_arena(call), sizeof(*transfer));
         struct manager *manager = userdata;
+        struct transfer *transfer;
 
-        if (!transfer || manager->n_policies == STREAMS_MAX) {
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "%s",
-                                transfer ? "too many policies are on their way" : "out of memory");
+        if (manager->n_policies == STREAMS_MAX) {
+                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too many policies are on their way");
                 return;
         }
-        *transfer = (struct transfer){ .manager = manager, .call = call, .fd = -1 };
+        transfer = calloc(1, sizeof(*transfer));
+        if (!transfer) {
+                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
+                return;
+        }
+        *transfer = (struct transfer){
+                .manager = manager, .call = call, .peer = strdup(rpc_call_peer(call)->name), .fd = -1
+        };
+        list_init(&transfer->whole);
         manager->n_policies++;
-        if (is_admin(manager, rpc_call_peer(call)))
+        if (!transfer->peer)
+                transfer_fail(transfer, RPC_RESOURCE_EXHAUSTED, "out of memory");
+        else if (is_admin(manager, rpc_call_peer(call)))
                 rpc_call_set_ops(call, &ops, transfer);
         else
                 transfer_fail(transfer, RPC_PERMISSION_DENIED, "only the admin may send policies");
@@ -223,12 +283,22 @@ const struct rpc_service policy_service = {
 };
 
 void policy_prepare(struct manager *manager) {
+        const struct transfer *first = LIST_FIRST(&manager->policies, struct transfer, whole);
         int r;
 
-        if (!manager->config.policy.enable)
+        /* One that is being installed uses the same files. */
+        manager->policies_changed = first && first->installer;
+        if (!manager->config.policy.enable || manager->policies_changed)
                 return;
         r = policy_prepare_store(&manager->config);
         if (r < 0)
                 log_warning("Cannot prepare %s for policies: %s.", manager->config.policy.store,
                                 write_error(r));
+}
+
+void policy_end(struct manager *manager) {
+        struct transfer *transfer, *next;
+
+        LIST_FOREACH_SAFE(transfer, next, &manager->policies, whole)
+                transfer_free(transfer);
 }

@@ -12,3 +12,5 @@ extern const struct rpc_service policy_service; /* userdata: the manager */
 
 /* Before the first stream, and when the configuration is another. What fails is logged. */
 void policy_prepare(struct manager *manager);
+/* After the last stream. */
+void policy_end(struct manager *manager);

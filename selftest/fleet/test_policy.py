@@ -17,6 +17,8 @@ PLACED = '/etc/demo-policies/placed.conf'
 SENT = '/etc/demo-policies/sent.conf'
 SOURCE = f'{STORE}/data/vm-policies'
 STEADY = 20
+INSTALLER = '/usr/local/libexec/givc-policy-install'
+GATE = '/run/policy-gate'
 
 
 def with_policies(spec):
@@ -83,6 +85,17 @@ def write_source(fleet, name, text):
     """As whatever fetches policies would."""
     path = f'{SOURCE}/{name}/policy.json'
     fleet.run('admin-vm', f'cat >{path}.new && mv {path}.new {path}', input=text, check=True)
+
+
+def cursor(fleet):
+    out = fleet.run(MACHINE, ['journalctl', '-n', '0', '--show-cursor', '-q'], check=True).stdout
+    return out.split('cursor: ', 1)[1].strip()
+
+
+def installed(fleet, begun):
+    """What the agent says of policies that it has installed since then."""
+    return fleet.journal(MACHINE, arguments=[f'--after-cursor={begun}',
+                                             'MESSAGE_ID=bfdceba476384ae59367ab27efd73490']).splitlines()
 
 
 def test_a_policy_of_the_image_is_there_once_the_agent_has_registered(fleet):
@@ -179,6 +192,102 @@ def test_two_at_once_are_not_mixed(fleet, admin, wire):
         for sender, text in zip((admin, other), texts)]
     assert [call.result().Status for call in calls] == ['Success', 'Success']
     assert fleet.read_file(MACHINE, PLACED) in texts
+
+
+class Gate:
+    """Opens for one installation at a time: until then each stands still."""
+
+    def __init__(self, fleet):
+        self.fleet = fleet
+        fleet.run(MACHINE, f'mkfifo {GATE} && mv {INSTALLER} {INSTALLER}-real && cat >{INSTALLER} && chmod 755 {INSTALLER}',
+                  input=f'#!/bin/sh\nread x <{GATE}\nexec {INSTALLER}-real "$@"\n', check=True)
+
+    def open(self):
+        """Waits for an installation that is to pass."""
+        self.fleet.run(MACHINE, f'timeout {STEADY} sh -c "echo >{GATE}"', check=True)
+
+    def lift(self):
+        """For good, and for those that stand before it."""
+        self.fleet.run(MACHINE, f'[ ! -e {GATE} ] || {{ mv {INSTALLER}-real {INSTALLER} && exec 3<>{GATE} && rm {GATE}; }}', check=True)
+
+
+@pytest.fixture
+def gate(fleet):
+    gate = Gate(fleet)
+    try:
+        yield gate
+    finally:
+        gate.lift()
+
+
+def begin(admin, text):
+    """A policy that has all been sent, but is not installed yet."""
+    sent = threading.Event()
+
+    def messages():
+        yield admin.message('placed', text)
+        sent.set()
+    call = admin.stub.StreamPolicy.future(messages(), timeout=STEADY)
+    assert sent.wait(STEADY)
+    return call
+
+
+def test_while_one_is_installed_others_are_answered_and_wait_their_turn(fleet, admin, gate):
+    begun = cursor(fleet)
+    calls = [begin(admin, f'turn {i}'.encode()) for i in range(3)]
+    assert not [call for call in calls if call.done()]
+    assert fleet.read_file(MACHINE, PLACED) != b'turn 0'
+    for i, call in enumerate(calls):
+        gate.open()
+        assert call.result().Status == 'Success'
+        assert fleet.read_file(MACHINE, PLACED) == f'turn {i}'.encode()
+    assert len(installed(fleet, begun)) == 3
+
+
+def test_who_goes_while_it_waits_leaves_nothing_and_while_it_is_installed_leaves_it_whole(fleet, admin, gate):
+    begun = cursor(fleet)
+    first, second, third = [begin(admin, text) for text in (b'first', b'second', b'third')]
+    admin.refused(('stranger', b'x'))  # on the same connection: all that was sent before it has come
+    first.cancel()
+    second.cancel()
+    admin.refused(('stranger', b'x'))
+    gate.open()
+    gate.open()
+    assert third.result().Status == 'Success'
+    assert fleet.read_file(MACHINE, PLACED) == b'third'
+    assert len(installed(fleet, begun)) == 2
+
+
+def test_an_installation_that_dies_is_an_error_and_the_next_is_none(fleet, admin, gate):
+    call = begin(admin, b'never')
+    admin.refused(('stranger', b'x'))
+    fleet.run(MACHINE, ['pkill', '-KILL', '-f', INSTALLER], check=True)
+    with pytest.raises(grpc.RpcError) as raised:
+        call.result()
+    assert raised.value.code() == StatusCode.INTERNAL
+    gate.lift()
+    assert admin.send(('placed', b'after it')) == 'Success' and fleet.read_file(MACHINE, PLACED) == b'after it'
+
+
+def test_a_reload_waits_for_what_is_installed(fleet, admin, gate):
+    call = begin(admin, b'over a reload')
+    admin.refused(('stranger', b'x'))
+    fleet.run(MACHINE, ['systemctl', 'reload', 'givc-agent.service'], check=True)
+    gate.open()
+    assert call.result().Status == 'Success' and fleet.read_file(MACHINE, PLACED) == b'over a reload'
+
+
+def test_a_crash_of_the_agent_ends_what_it_installs(fleet, admin, gate):
+    before = files(fleet)
+    call = begin(admin, b'never')
+    admin.refused(('stranger', b'x'))
+    fleet.run(MACHINE, ['systemctl', 'kill', '-s', 'KILL', 'givc-agent.service'], check=True)
+    with pytest.raises(grpc.RpcError) as raised:
+        call.result()
+    assert raised.value.code() == StatusCode.UNAVAILABLE
+    gate.lift()
+    assert admin.send(('local', b'x')) == 'Success'
+    assert files(fleet) == before
 
 
 @pytest.mark.parametrize('name', ['stranger', '../placed', 'placed/../local', '/etc/passwd', '.', 'policies.json', 'plaçed'])

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Policies on the agent's disk. */
-#include "policy-install.h"
-
+#include "policy-report.h"
+#include "policy-store.h"
+#include "spawn-program.h"
 #include "text.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #define SHA_OF_ABC   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 #define SHA_OF_EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -45,7 +48,7 @@ static int install(const struct config_policy *policy, const char *text, char *s
 
         cr_assert_geq(fd, 0);
         cr_assert_eq(write(fd, text, strlen(text)), (ssize_t) strlen(text));
-        r = policy_install(&config, policy, fd, strlen(text), sha, &place);
+        r = policy_install(&config, policy, fd, sha, &place);
         cr_assert_eq(r < 0, place != NULL, "a failure has a place");
         return r;
 }
@@ -138,6 +141,62 @@ Test(policy, what_comes_has_no_name) {
 
         cr_assert(a >= 0 && b >= 0);
         cr_assert_neq(access(in_store(".incoming"), F_OK), 0);
+}
+
+/* ---- givc-policy-install ---- */
+
+/* Runs it for a policy, as the agent does: its exit code. */
+static int run_program(const char *name, int n_arguments, struct policy_report *report) {
+        const char *argv[] = { POLICY_INSTALL_PROGRAM, store, name, local, nowhere, placed, destination,
+                NULL },
+                   *environment[] = { NULL };
+        _cleanup_(closep) int in = policy_open_temporary(&config), out = memfd_create("report", MFD_CLOEXEC);
+        const struct child_spec spec = {
+                .path = argv[0],
+                .argv = (char *const *) argv,
+                .environment = (char *const *) environment,
+                .stdin_fd = in,
+                .stdout_fd = out,
+                .stderr_fd = -1,
+        };
+        siginfo_t info;
+        pid_t pid;
+
+        argv[n_arguments] = NULL;
+        cr_assert_eq(write(in, "abc", 3), 3);
+        cr_assert_eq(spawn_program(&pid, &spec), 0);
+        cr_assert_eq(waitid(P_PID, (id_t) pid, &info, WEXITED), 0);
+        cr_assert_eq(info.si_code, CLD_EXITED);
+        cr_assert_eq(pread(out, report, sizeof(*report), 0),
+                        info.si_status == 0 ? (ssize_t) sizeof(*report) : 0);
+        return info.si_status;
+}
+
+Test(policy, the_program_tells_how_it_went) {
+        struct policy_report report;
+
+        cr_assert_eq(run_program("placed", 7, &report), 0);
+        cr_assert_eq(report.result, 1);
+        cr_assert_str_eq(report.sha, SHA_OF_ABC);
+        assert_file(destination, "abc");
+        cr_assert_eq(run_program("placed", 7, &report), 0);
+        cr_assert_eq(report.result, 0, "it is there");
+        snprintf(destination, sizeof(destination), "%s/none/placed.conf", directory);
+        cr_assert_eq(run_program("placed", 7, &report), 0);
+        cr_assert_eq(report.result, -ENOENT);
+        cr_assert_str_eq(report.place, destination);
+}
+
+Test(policy, the_program_does_nothing_that_it_was_not_told_to) {
+        struct policy_report report;
+
+        cr_assert_eq(run_program("stranger", 7, &report), 0);
+        cr_assert_eq(report.result, -EINVAL);
+        cr_assert_eq(run_program("placed", 5, &report), 0);
+        cr_assert_eq(report.result, -EINVAL);
+        cr_assert_eq(run_program("placed", 6, &report), 2);
+        cr_assert_eq(run_program("placed", 2, &report), 2);
+        cr_assert_neq(access(destination, F_OK), 0);
 }
 
 /* ---- bookkeeping ---- */

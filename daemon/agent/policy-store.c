@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "policy-install.h"
+#include "policy-store.h"
 
 #include "file.h"
 #include "text.h"
@@ -41,6 +41,15 @@ static int make_directories(const char *path) {
 
 /* ---- SHA-256 ---- */
 
+static int prepare_gcrypt(void) {
+        if (gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P))
+                return 0;
+        if (!gcry_check_version("1.10.0"))
+                return -EOPNOTSUPP;
+        gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
+        return 0;
+}
+
 static void sha_of(const void *data, size_t size, char sha[static POLICY_SHA_SIZE]) {
         uint8_t digest[32];
 
@@ -49,7 +58,7 @@ static void sha_of(const void *data, size_t size, char sha[static POLICY_SHA_SIZ
                 snprintf(sha + 2 * i, 3, "%02x", digest[i]);
 }
 
-/* Whether a file is there and has this content. Not by its SHA-256, which takes the loop's time. */
+/* Whether a file is there and has this content. */
 static bool is_installed(const char *path, const void *data, size_t size) {
         _cleanup_(freep) char *text = NULL;
         struct stat st;
@@ -121,17 +130,30 @@ static int install(const struct config *config, const struct config_policy *poli
         return r < 0 ? r : installed;
 }
 
-int policy_install(const struct config *config, const struct config_policy *policy, int fd, size_t size,
+static int map(int fd, void **ret, size_t *ret_size) {
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        *ret_size = (size_t) st.st_size;
+        /* Nobody else has the file, so nobody makes it shorter under the mapping. */
+        if (st.st_size > 0)
+                *ret = mmap(NULL, *ret_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        return *ret == MAP_FAILED ? -errno : 0;
+}
+
+int policy_install(const struct config *config, const struct config_policy *policy, int fd,
                 char sha[static POLICY_SHA_SIZE], char **ret_place) {
         void *data = NULL;
+        size_t size = 0;
         int r;
 
         *ret_place = NULL;
-        /* Nobody else has the file, so nobody makes it shorter under the mapping. */
-        if (size > 0)
-                data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (data == MAP_FAILED)
-                return -errno;
+        r = prepare_gcrypt();
+        if (r >= 0)
+                r = map(fd, &data, &size);
+        if (r < 0)
+                return r;
         sha_of(data, size, sha);
         r = install(config, policy, data, size, sha, ret_place);
         if (size > 0)
@@ -159,11 +181,6 @@ int policy_prepare_store(const struct config *config) {
 
         if (!path)
                 return -ENOMEM;
-        if (!gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P)) {
-                if (!gcry_check_version("1.10.0"))
-                        return -EOPNOTSUPP;
-                gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
-        }
         r = make_directories(config->policy.store);
         if (r >= 0)
                 r = file_remove_leftover(AT_FDCWD, path);
