@@ -2,6 +2,7 @@
 #include "explain.h"
 
 #include "cedar-print.h"
+#include "text.h"
 
 #include <stdio.h>
 
@@ -22,9 +23,7 @@ char *access_quote(struct arena *arena, struct cedar_text text, size_t max) {
                 blank = is_blank;
                 if (n == max) {
                         /* Not in the middle of a character. */
-                        while (n > 0 && (shown[n - 1] & 0xC0) == 0x80)
-                                n--;
-                        n -= n > 0 && (shown[n - 1] & 0x80);
+                        n -= text_unfinished_length(shown, n);
                         memcpy(shown + n, "…", sizeof("…") - 1);
                         n += sizeof("…") - 1;
                         break;

@@ -97,19 +97,6 @@ struct update {
         } carries[2];
 };
 
-/* How many bytes at the end of s begin a character that is not whole yet. */
-static size_t unfinished(const char *s, size_t n) {
-        for (size_t back = 1; back <= MIN(n, (size_t) 3); back++) {
-                unsigned char c = (unsigned char) s[n - back];
-
-                if ((c & 0xC0) == 0x80)
-                        continue;
-                return (c >= 0xF0 && back < 4) || (c >= 0xE0 && back < 3) || (c >= 0xC0 && back < 2) ? back
-                                                                                                     : 0;
-        }
-        return 0;
-}
-
 static void pass_on(
                 struct host_command *command, const uint8_t *data, size_t n, bool error, void *userdata) {
         Admin__SetGenerationResponse response = ADMIN__SET_GENERATION_RESPONSE__INIT;
@@ -122,7 +109,7 @@ static void pass_on(
                 return; /* some of the progress is not shown; how it ends will be */
         memcpy(piece, carry->bytes, carry->n);
         memcpy(piece + carry->n, data, n);
-        rest = unfinished(piece, length);
+        rest = text_unfinished_length(piece, length);
         memcpy(carry->bytes, piece + length - rest, rest);
         carry->n = rest;
         length -= rest;

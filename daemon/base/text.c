@@ -157,6 +157,18 @@ size_t text_hidden_length(const char *s, size_t n) {
         return 0;
 }
 
+size_t text_unfinished_length(const char *s, size_t n) {
+        for (size_t back = 1; back <= MIN(n, (size_t) 3); back++) {
+                unsigned char c = (unsigned char) s[n - back];
+
+                if ((c & 0xC0) == 0x80)
+                        continue;
+                return (c >= 0xF0 && back < 4) || (c >= 0xE0 && back < 3) || (c >= 0xC0 && back < 2) ? back
+                                                                                                     : 0;
+        }
+        return 0;
+}
+
 char *text_escape(const char *s, size_t n, size_t max) {
         static const char ellipsis[] = "\xe2\x80\xa6";
         size_t shown = MIN(n, max);

@@ -25,11 +25,18 @@ int text_read_file(const char *path, size_t max, char **ret, size_t *ret_size);
 bool text_is_utf8(const char *s, size_t n);
 
 /*
- * How many of the n bytes of UTF-8 at s are a character at the front that a terminal obeys in place of showing it, or
- * that has it show what follows elsewhere: a control character, or one that changes the direction of writing
- * (Unicode's UAX #9, sections 2.1 to 2.6). 0: it is another one, or cut off, or there is none.
+ * How many of the n bytes of UTF-8 at s are a character at the front that a terminal obeys in place of
+ * showing it, or that has it show what follows elsewhere: a control character, or one that changes the
+ * direction of writing (Unicode's UAX #9, sections 2.1 to 2.6). 0: it is another one, or cut off, or there
+ * is none.
  */
 size_t text_hidden_length(const char *s, size_t n);
+
+/*
+ * How many bytes at the end of the n of UTF-8 at s begin a character of which the rest is missing, as where
+ * a text was cut: 0 to 3.
+ */
+size_t text_unfinished_length(const char *s, size_t n);
 
 /*
  * A copy in which control characters and bytes outside of ASCII's printable range stand as \xHH, at most max

@@ -2,6 +2,7 @@
 #include "cedar-eval.h"
 
 #include "cedar-build.h"
+#include "text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -30,9 +31,7 @@ static bool starve(struct cedar_evaluation *e) {
 static int shown_length(struct cedar_text text) {
         size_t n = MIN(text.n, (size_t) SHOWN_MAX);
 
-        while (n > 0 && n < text.n && ((uint8_t) text.s[n] & 0xC0) == 0x80)
-                n--;
-        return (int) n;
+        return (int) (n - text_unfinished_length(text.s, n));
 }
 
 #define SHOWN(text) shown_length(text), (text).s

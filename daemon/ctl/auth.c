@@ -89,24 +89,26 @@ int auth_explain(const struct auth_files *files, const struct cedar_request *req
 
 /* ---- words ---- */
 
+static bool is_blank(char c) {
+        return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* The blanks at i, up to what follows them, which is its end where nothing does. */
+static size_t skip_blanks(struct cedar_text text, size_t i) {
+        while (i < text.n && is_blank(text.s[i]))
+                i++;
+        return i;
+}
+
 void auth_print_text(struct cedar_text text) {
-        bool blank = false;
-
-        /* As it stands in the file, but in one line. */
-        for (size_t i = 0; i < text.n; i++) {
-                char c[2] = { text.s[i], '\0' };
-
-                if (strchr(" \t\r\n", *c) && *c) {
-                        blank = true;
-                        continue;
-                }
-                if (blank)
+        for (size_t i = 0, next; i < text.n; i = next) {
+                for (next = i; next < text.n && !is_blank(text.s[next]);)
+                        next++;
+                output_bytes(stdout, text.s + i, next - i);
+                i = next;
+                next = skip_blanks(text, i);
+                if (next > i && next < text.n)
                         putchar(' ');
-                blank = false;
-                if ((unsigned char) *c < 0x20 || *c == 0x7F)
-                        output_text(stdout, c);
-                else
-                        putchar(*c);
         }
 }
 

@@ -5,8 +5,7 @@
 
 #include <inttypes.h>
 
-void output_text(FILE *file, const char *text) {
-        size_t n = strlen(text);
+void output_bytes(FILE *file, const char *text, size_t n) {
         bool utf8 = text_is_utf8(text, n);
 
         for (const char *s = text, *end = text + n; s < end;) {
@@ -17,6 +16,10 @@ void output_text(FILE *file, const char *text) {
                 for (; hidden > 0; hidden--)
                         fprintf(file, "\\x%02x", (uint8_t) *s++);
         }
+}
+
+void output_text(FILE *file, const char *text) {
+        output_bytes(file, text, strlen(text));
 }
 
 static void print_padded(FILE *file, const char *text, size_t width) {

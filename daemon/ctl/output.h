@@ -22,6 +22,7 @@ enum output_event {
 
 /* Control characters, those that change the direction of writing, and bytes that are no UTF-8, as \xHH. */
 void output_text(FILE *file, const char *text);
+void output_bytes(FILE *file, const char *text, size_t n);
 
 /* Functions below return 0 or -ENOMEM. */
 

@@ -245,6 +245,22 @@ Test(text, hidden_characters) {
         cr_assert_eq(text_hidden_length("\xe2\x80\xaexyz", 6), 3);
 }
 
+Test(text, unfinished_characters) {
+        static const char *const characters[] = { "a", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80" };
+
+        cr_assert_eq(text_unfinished_length("", 0), 0);
+        for (size_t i = 0; i < ELEMENTSOF(characters); i++) {
+                char text[8] = "z";
+                size_t n = strlen(strcat(text, characters[i]));
+
+                cr_assert_eq(text_unfinished_length(text, n), 0, "%zu", i);
+                for (size_t cut = 1; cut < n; cut++)
+                        cr_assert_eq(text_unfinished_length(text, cut), cut - 1, "%zu cut to %zu", i, cut);
+                /* Without what stands before it, too. */
+                cr_assert_eq(text_unfinished_length(text + 1, n - 2), n - 2, "%zu", i);
+        }
+}
+
 static void check_escape(const char *text, size_t n, size_t max, const char *expected) {
         _cleanup_(freep) char *escaped = text_escape(text, n, max);
 

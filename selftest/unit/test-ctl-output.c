@@ -203,6 +203,8 @@ Test(ctl_output, nothing_changes_the_direction_of_writing) {
                 output_log(file, &entry);
                 cr_assert(strstr(printed(), cases[i][1]), "%zu", i);
         }
+        output_bytes(file, "a\0b\xe2\x80\xaez", 6);
+        cr_assert_str_eq(printed(), "a\\x00b\\xe2\\x80\\xae");
 }
 
 Test(ctl_output, status) {
