@@ -17,19 +17,23 @@ struct walk {
         struct lint *lint;
         struct lint_rule *rule;
         void (*visit)(struct walk *walk, const struct cedar_node *node);
-        void (*visit_uid)(struct walk *walk, const struct cedar_uid *uid, struct cedar_span span);
+        /* One in the scope, or in the node. */
+        void (*visit_uid)(struct walk *walk, const struct cedar_uid *uid, const struct cedar_scope *scope,
+                        const struct cedar_node *node);
         const struct contract_method **about; /* the calls that the rule is about */
-        size_t n_about;
+        size_t n_about, n_unknown;
         bool is_of_givc, has_command, has_unknown;
 };
 
 static void walk_node(struct walk *walk, const struct cedar_node *node) {
         const struct cedar_node *child;
 
+        if (!lint_spend(walk->lint, 1 + walk->n_about))
+                return;
         if (walk->visit)
                 walk->visit(walk, node);
         if (walk->visit_uid && node->op == CEDAR_OP_LITERAL && node->literal.kind == CEDAR_ENTITY)
-                walk->visit_uid(walk, node->literal.uid, node->span);
+                walk->visit_uid(walk, node->literal.uid, NULL, node);
         for (size_t i = 0; (child = cedar_node_child(node, i)); i++)
                 walk_node(walk, child);
 }
@@ -59,9 +63,7 @@ static void walk_rule(struct walk *walk) {
 
         for (enum cedar_var var = CEDAR_PRINCIPAL; var <= CEDAR_RESOURCE; var++)
                 for (size_t i = 0; walk->visit_uid && i < policy->scopes[var].n_uids; i++)
-                        walk->visit_uid(walk, policy->scopes[var].uids[i],
-                                        find_in_scope(walk->lint, &policy->scopes[var],
-                                                        policy->scopes[var].uids[i]));
+                        walk->visit_uid(walk, policy->scopes[var].uids[i], &policy->scopes[var], NULL);
         for (size_t i = 0; i < policy->n_clauses; i++)
                 walk_node(walk, policy->clauses[i].node);
 }
@@ -70,9 +72,10 @@ static bool is_type(const struct cedar_uid *uid, const char *type) {
         return cedar_text_equal(uid->type, cedar_text_of(type));
 }
 
-static void note_type(struct walk *walk, const struct cedar_uid *uid, struct cedar_span span _unused_) {
-        walk->is_of_givc = walk->is_of_givc || is_type(uid, ACCESS_PRINCIPAL) || is_type(uid, ACCESS_ACTION) ||
-                        is_type(uid, ACCESS_RESOURCE);
+static void note_type(struct walk *walk, const struct cedar_uid *uid,
+                const struct cedar_scope *scope _unused_, const struct cedar_node *node _unused_) {
+        walk->is_of_givc = walk->is_of_givc || is_type(uid, ACCESS_PRINCIPAL) ||
+                        is_type(uid, ACCESS_ACTION) || is_type(uid, ACCESS_RESOURCE);
 }
 
 int lint_contract_begin(struct lint *lint) {
@@ -115,7 +118,8 @@ static bool is_known_uid(
         return false;
 }
 
-static void check_uid(struct walk *walk, const struct cedar_uid *uid, struct cedar_span span) {
+static void check_uid(struct walk *walk, const struct cedar_uid *uid, const struct cedar_scope *scope,
+                const struct cedar_node *node) {
         struct contract_guess guess = { .wanted = uid->id };
         struct lint *lint = walk->lint;
         bool is_action = is_type(uid, ACCESS_ACTION);
@@ -123,14 +127,17 @@ static void check_uid(struct walk *walk, const struct cedar_uid *uid, struct ced
         if (!is_action && !is_type(uid, ACCESS_RESOURCE))
                 return;
         walk->has_command = true;
-        if (is_known_uid(lint, uid, is_action ? lint->actions : lint->modules))
+        if (!lint_spend(lint, lint->n_methods) ||
+                        is_known_uid(lint, uid, is_action ? lint->actions : lint->modules))
                 return;
         walk->has_unknown = true;
+        if (walk->n_unknown++ >= LINT_FINDINGS_MAX)
+                return;
         for (size_t i = 0; i < lint->n_methods; i++)
                 contract_guess_offer(&guess, is_action ? lint->methods[i].name : lint->methods[i].module);
-        lint_say(lint, walk->rule, span, "there is no %s %.*s%s%.*s", is_action ? "method" : "module",
-                        LINT_TEXT(uid->id), guess.nearest.n > 0 ? "; there is " : "",
-                        LINT_TEXT(guess.nearest));
+        lint_say(lint, walk->rule, node ? node->span : find_in_scope(lint, scope, uid),
+                        "there is no %s %.*s%s%.*s", is_action ? "method" : "module", LINT_TEXT(uid->id),
+                        guess.nearest.n > 0 ? "; there is " : "", LINT_TEXT(guess.nearest));
 }
 
 /* The calls that the rule may be about; by their module and their service only where these say so. */
@@ -362,7 +369,7 @@ void lint_contract(struct lint *lint, struct lint_rule *rule) {
 
         if (!lint->is_of_givc)
                 return;
-        walk.about = arena_alloc(lint->arena, lint->n_methods * sizeof(*walk.about));
+        walk.about = arena_alloc(&lint->scratch, lint->n_methods * sizeof(*walk.about));
         if (!walk.about) {
                 lint->starved = true;
                 return;

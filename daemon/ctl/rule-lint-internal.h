@@ -10,6 +10,14 @@
  * that people write have a dozen. What is more is not looked at. */
 #define LINT_CONDITIONS_MAX 128
 #define LINT_VALUES_MAX     256
+/* Parts that are looked at, of all rules and of one, each as often as it is: some seconds, and enough for 4
+ * MiB of rules that people write. What is more may be anything, so that nothing is found in it. */
+#define LINT_STEPS_MAX      (UINT64_C(256) * 1024 * 1024)
+#define LINT_RULE_STEPS_MAX (UINT64_C(4) * 1024 * 1024)
+/* Findings in one rule: who sees that many corrects it, and looks again. */
+#define LINT_FINDINGS_MAX 64
+/* Parts (as often as they are met) of a condition, or a rule, that is compared with others by its text. */
+#define LINT_TEXT_STEPS_MAX (64 * 1024)
 
 /* One of what && joins. */
 struct lint_condition {
@@ -35,7 +43,9 @@ struct lint_rule {
 
 struct lint {
         const struct auth_files *files;
-        struct arena *arena;
+        struct arena *arena;  /* what is found */
+        struct arena scratch; /* of the rule that is looked at, which is gone with it */
+        uint64_t steps;       /* that it may yet take */
         struct lint_rule *rules;
         size_t n_rules;
         const struct contract_method *methods;
@@ -51,16 +61,21 @@ struct lint {
 void lint_say(struct lint *lint, const struct lint_rule *rule, struct cedar_span span, const char *format,
                 ...) _printf_(4, 5);
 struct rule_world lint_world(struct lint *lint);
+/* False: no more of the rule can be looked at. */
+bool lint_spend(struct lint *lint, uint64_t steps);
 /* In one line, cut short; of a scope's part where node is NULL. In the arena. */
 const char *lint_quote(struct lint *lint, const struct lint_rule *rule, const struct cedar_node *node,
                 enum cedar_var var);
 /* "policy3 (its @id) at line 12" */
 const char *lint_name(struct lint *lint, const struct lint_rule *rule);
-/* "%.*s" */
-#define LINT_TEXT(text) (int) MIN((text).n, (size_t) 80), (text).s
+/* "%.*s", cut short */
+#define LINT_TEXT(text) (int) lint_cut((text).s, (text).n), (text).s
+/* At most so many bytes of it, and whole characters. */
+#define LINT_TEXT_MAX 80
+size_t lint_cut(const char *s, size_t n);
 
 /* rule-lint-contract.c: */
 int lint_contract_begin(struct lint *lint);
 void lint_contract(struct lint *lint, struct lint_rule *rule);
 /* rule-lint-cover.c: */
-void lint_cover(struct lint *lint);
+int lint_cover(struct lint *lint);

@@ -8,8 +8,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/* What is quoted of a rule. */
-#define SHOWN_BYTES 80
+size_t lint_cut(const char *s, size_t n) {
+        n = MIN(n, (size_t) LINT_TEXT_MAX);
+        return n - text_unfinished_length(s, n);
+}
 
 /* ---- findings ---- */
 
@@ -29,21 +31,27 @@ static bool make_room(struct lint *lint) {
         return true;
 }
 
+/* This, or enough. */
 static bool is_said(const struct lint *lint, const struct cedar_policy *policy, const char *message) {
-        for (size_t i = lint->n_findings; i > 0 && lint->findings[i - 1].policy == policy; i--)
+        size_t i = lint->n_findings;
+
+        for (; i > 0 && lint->findings[i - 1].policy == policy; i--)
                 if (streq(lint->findings[i - 1].message, message))
                         return true;
-        return false;
+        return lint->n_findings - i >= LINT_FINDINGS_MAX;
 }
 
 void lint_say(struct lint *lint, const struct lint_rule *rule, struct cedar_span span, const char *format,
                 ...) {
         char message[512];
+        size_t n;
         va_list ap;
 
         va_start(ap, format);
         (void) vsnprintf(message, sizeof(message), format, ap);
         va_end(ap);
+        n = strlen(message);
+        message[n - text_unfinished_length(message, n)] = '\0';
         if (is_said(lint, rule->policy, message))
                 return;
         if (!make_room(lint)) {
@@ -62,26 +70,32 @@ void lint_say(struct lint *lint, const struct lint_rule *rule, struct cedar_span
 }
 
 struct rule_world lint_world(struct lint *lint) {
-        return (struct rule_world){ .entities = lint->files->entities, .arena = lint->arena };
+        return (struct rule_world){
+                .entities = lint->files->entities,
+                .arena = &lint->scratch,
+                .steps = &lint->steps,
+        };
+}
+
+bool lint_spend(struct lint *lint, uint64_t steps) {
+        lint->steps -= MIN(steps, lint->steps);
+        return lint->steps > 0;
 }
 
 static const char *cut(struct lint *lint, struct cedar_text text) {
-        char shown[SHOWN_BYTES + 1];
+        char shown[LINT_TEXT_MAX];
         bool blank = false;
         const char *copy;
         size_t n = 0;
 
-        for (size_t i = 0; i < text.n && n < SHOWN_BYTES; i++) {
+        for (size_t i = 0; i < text.n && n < sizeof(shown); i++) {
                 bool is_blank = text.s[i] == ' ' || (text.s[i] >= '\t' && text.s[i] <= '\r');
 
                 if (!is_blank || !blank)
                         shown[n++] = is_blank ? ' ' : text.s[i];
                 blank = is_blank;
         }
-        /* Not in the middle of a character. */
-        while (n == SHOWN_BYTES && n > 0 && (shown[n - 1] & 0x80))
-                n--;
-        copy = arena_memdup_text(lint->arena, shown, n);
+        copy = arena_memdup_text(lint->arena, shown, lint_cut(shown, n));
         lint->starved = lint->starved || !copy;
         return strempty(copy);
 }
@@ -129,7 +143,7 @@ static void add_condition(struct lint_rule *rule, const struct cedar_node *node,
 }
 
 static bool split(struct lint *lint, struct lint_rule *rule) {
-        rule->conditions = arena_alloc(lint->arena, LINT_CONDITIONS_MAX * sizeof(*rule->conditions));
+        rule->conditions = arena_alloc(&lint->scratch, LINT_CONDITIONS_MAX * sizeof(*rule->conditions));
         if (!rule->conditions) {
                 lint->starved = true;
                 return false;
@@ -344,26 +358,37 @@ static void check_contradictions(struct lint *lint, struct lint_rule *rule) {
         lint->starved = lint->starved || world.starved;
 }
 
+static bool is_opposite(const struct lint_condition *a, const struct lint_condition *b) {
+        return a->negated != b->negated && a->node->op == b->node->op && a->node->steps == b->node->steps;
+}
+
+/* The one before it that asks for the opposite; NULL: there is none. */
+static const struct lint_condition *find_opposite(const struct lint_rule *rule, size_t i, char **texts) {
+        for (size_t j = 0; texts[i] && j < i; j++)
+                if (texts[j] && is_opposite(&rule->conditions[i], &rule->conditions[j]) &&
+                                streq(texts[i], texts[j]))
+                        return &rule->conditions[j];
+        return NULL;
+}
+
 /* What is asked for, and must not be. */
 static void check_opposites(struct lint *lint, struct lint_rule *rule) {
+        char *texts[LINT_CONDITIONS_MAX] = {};
+
         for (size_t i = 0; i < rule->n_conditions && !rule->is_dead; i++) {
-                _cleanup_(freep) char *text = cedar_print_node(rule->conditions[i].node);
+                const struct cedar_node *node = rule->conditions[i].node;
 
-                for (size_t j = i + 1; text && j < rule->n_conditions && !rule->is_dead; j++) {
-                        _cleanup_(freep) char *other = NULL;
-
-                        if (rule->conditions[i].negated == rule->conditions[j].negated ||
-                                        rule->conditions[i].node->op != rule->conditions[j].node->op)
-                                continue;
-                        other = cedar_print_node(rule->conditions[j].node);
-                        if (!other || !streq(text, other))
-                                continue;
-                        rule->is_dead = true;
-                        lint_say(lint, rule, rule->conditions[j].node->span,
+                if (node->steps > LINT_TEXT_STEPS_MAX || !lint_spend(lint, node->steps))
+                        continue;
+                texts[i] = cedar_print_node(node);
+                rule->is_dead = find_opposite(rule, i, texts);
+                if (rule->is_dead)
+                        lint_say(lint, rule, node->span,
                                         "%s is asked for and ruled out: the rule never applies",
-                                        lint_quote(lint, rule, rule->conditions[j].node, 0));
-                }
+                                        lint_quote(lint, rule, node, 0));
         }
+        for (size_t i = 0; i < rule->n_conditions; i++)
+                free(texts[i]);
 }
 
 /* ---- all of them ---- */
@@ -380,6 +405,35 @@ static int compare_findings(const void *x, const void *y) {
         return a->span.offset < b->span.offset ? -1 : a->span.offset > b->span.offset;
 }
 
+/* 0 or -ENOMEM. */
+static int check_rule(struct lint *lint, struct lint_rule *rule) {
+        if (!split(lint, rule))
+                return -ENOMEM;
+        check_constants(lint, rule);
+        check_contradictions(lint, rule);
+        check_opposites(lint, rule);
+        if (!rule->is_dead)
+                lint_contract(lint, rule);
+        return lint->starved ? -ENOMEM : 0;
+}
+
+static int check_rules(struct lint *lint) {
+        uint64_t left = LINT_STEPS_MAX, most;
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < lint->n_rules; i++) {
+                /* The conditions of links are their template's, and are looked at there. */
+                if (is_link(lint->rules[i].policy))
+                        continue;
+                most = lint->steps = MIN(left, LINT_RULE_STEPS_MAX);
+                arena_init(&lint->scratch, lint->arena->limit);
+                r = check_rule(lint, &lint->rules[i]);
+                arena_clear(&lint->scratch);
+                left -= most - lint->steps;
+        }
+        return r;
+}
+
 static int check_all(struct lint *lint) {
         int r;
 
@@ -389,25 +443,14 @@ static int check_all(struct lint *lint) {
                 return -ENOMEM;
         for (size_t i = 0; i < lint->n_rules; i++)
                 lint->rules[i].policy = cedar_policies_get(lint->files->policies, i);
+        lint->steps = LINT_STEPS_MAX;
         r = lint_contract_begin(lint);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < lint->n_rules; i++) {
-                struct lint_rule *rule = &lint->rules[i];
-
-                /* The conditions of links are their template's, and are looked at there. */
-                if (is_link(rule->policy))
-                        continue;
-                if (!split(lint, rule))
-                        return -ENOMEM;
-                check_constants(lint, rule);
-                check_contradictions(lint, rule);
-                check_opposites(lint, rule);
-                if (!rule->is_dead)
-                        lint_contract(lint, rule);
-        }
-        lint_cover(lint);
-        return lint->starved ? -ENOMEM : 0;
+        r = check_rules(lint);
+        if (r >= 0)
+                r = lint_cover(lint);
+        return r < 0 || lint->starved ? -ENOMEM : 0;
 }
 
 int lint_rules(const struct auth_files *files, struct arena *arena, struct lint_finding **ret,

@@ -386,8 +386,12 @@ static struct rule_range range_of_call(struct rule_world *world, const struct ce
 struct rule_range rule_range_of(struct rule_world *world, const struct cedar_node *node) {
         static const unsigned entity = RULE_KIND(CEDAR_ENTITY), number = RULE_KIND(CEDAR_LONG),
                               boolean = RULE_KIND(CEDAR_BOOL);
-        const struct cedar_value *bound = rule_is_subject(node) ? rule_bound_find(world, node) : NULL;
+        const struct cedar_value *bound;
 
+        if (*world->steps == 0)
+                return of_kinds(RULE_ANY_KIND);
+        (*world->steps)--;
+        bound = rule_is_subject(node) ? rule_bound_find(world, node) : NULL;
         if (bound)
                 return of_value(*bound);
         switch (node->op) {

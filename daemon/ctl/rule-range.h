@@ -27,7 +27,9 @@ struct rule_world {
         /* Told of each innermost part that can only fail; NULL: nobody is. */
         void (*failed)(const struct cedar_node *node, const char *message, void *userdata);
         void *userdata;
-        bool starved; /* for want of memory: then nothing that was found counts */
+        bool starved;    /* for want of memory: then nothing that was found counts */
+        uint64_t *steps; /* parts that may yet be looked at; where there are more, they may come to anything
+                          */
 };
 
 #define RULE_KIND(kind) (1U << (kind))

@@ -30,13 +30,14 @@ def files(tmp_path):
     return tmp_path
 
 
-def auth(verb, directory, *arguments, given="", code=0):
+def auth(verb, directory, *arguments, given="", code=0, timeout=None):
     run = subprocess.run(
         [os.environ["GIVCCTL"], "auth", verb, "--rules=rules.cedar", *arguments],
         cwd=directory,
         input=given,
         capture_output=True,
         text=True,
+        timeout=timeout,
     )
     assert run.returncode == code, run.stdout + run.stderr
     return run
@@ -197,9 +198,9 @@ def test_a_broken_expectation_does_not_keep_the_others_from_being_tested(files):
     assert run.stdout == "1 passed, 0 failed\n" and "-:1: " in run.stderr
 
 
-def lint(directory, text, *arguments, code=1):
+def lint(directory, text, *arguments, code=1, timeout=None):
     (directory / "rules.cedar").write_text(text)
-    return auth("lint", directory, *arguments, code=code).stdout.splitlines()
+    return auth("lint", directory, *arguments, code=code, timeout=timeout).stdout.splitlines()
 
 
 ADMIN = 'permit (principal == Source::"a", action == Command::"{}", resource == Module::"admin") {};'
@@ -252,6 +253,43 @@ def test_rules_that_add_nothing_are_found(files):
     assert "policy3: the rule adds nothing: policy2 at line 3 permits all of it" in found
     assert "policy5 (two): the rule adds nothing: it is the same as policy4 (one) at line 5" in found
     assert "policy6: the rule adds nothing: policy0 (never a) at line 1 forbids all of it" in found
+
+
+def test_what_is_quoted_of_a_rule_is_shown_and_not_obeyed(files):
+    rule = '@id("a\u202e\\0b") ' + ANY.format('"\u202e\x9b" == 1')
+    assert lint(files, rule) == [
+        r'rules.cedar:1:73: policy0 (a\xe2\x80\xae\x00b): "\xe2\x80\xae\xc2\x9b" == 1 is never true: the rule never applies'
+    ]
+
+
+@pytest.mark.parametrize("letters", range(4))
+def test_what_is_cut_short_ends_with_a_whole_character(files, letters):
+    name = "a" * letters + "\u20ac" * 40
+    (found,) = lint(files, ADMIN.format(name, ""))
+    assert found.endswith(f"there is no method {name[: letters + (80 - letters) // 3]}")
+    (found,) = lint(files, ANY.format(f'1 == "{name}"'))
+    assert "\\x" not in found and "\u20ac is never true" in found
+
+
+def test_a_rule_of_which_little_is_right_is_found_wrong_in_time(files):
+    names = ",".join(f'Command::"c{i}"' for i in range(20000))
+    assert len(lint(files, f"permit (principal, action in [{names}], resource);", timeout=30)) == 64
+
+
+def test_many_rules_are_looked_at_in_time(files):
+    rule = 'permit (principal == Source::"vm{}", action == Command::"StartVM", resource == Module::"admin");\n'
+    rules = "".join(rule.format(i) for i in range(16000))
+    (found,) = lint(files, rules + rule.format(7), timeout=30)
+    assert "policy16000: the rule adds nothing: policy7 at line 8 permits all of it" in found
+
+
+def test_what_takes_too_many_steps_is_let_be(files):
+    """What stands before has is looked at again for each name behind it."""
+    deep = "context"
+    for _ in range(9):
+        deep = f"(if {deep} has a.b.c.d then context else context)"
+    (found,) = lint(files, ANY.format(f"{deep} has x") * 10 + ANY.format("1 == 2"), timeout=30)
+    assert "policy10: 1 == 2 is never true" in found
 
 
 CLEAN = [
