@@ -101,7 +101,7 @@ static const struct rpc_method methods[] = {
         { .name = "ListUnits", .handle = list_units, .charges = QUOTA_OPERATIONS },
         { .name = "WatchUnit", .handle = watch_unit, .streams_response = true, .charges = QUOTA_RELAYS },
         { .name = "ReadLogs", .handle = read_logs, .streams_response = true, .charges = QUOTA_LOGS },
-        { .name = "Decide", .handle = decide },
+        { .name = "Decide", .handle = decide, .charges = QUOTA_OPERATIONS },
 };
 
 const struct rpc_service fleet_service = {

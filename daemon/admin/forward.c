@@ -89,7 +89,7 @@ static void log_end(const struct forward *forward, const struct rpc_status *stat
                 .duration_usec = now_usec(CLOCK_MONOTONIC) - forward->begin_usec,
         };
 
-        log_event(forward->quiet ? LOG_DEBUG : LOG_INFO, &fields, "%s in %s for %s: %s",
+        rpc_call_log(forward->call, forward->quiet ? LOG_DEBUG : LOG_INFO, &fields, "%s in %s for %s: %s",
                         rpc_call_method(forward->call), forward->vm, peer->name,
                         status->code == RPC_OK                     ? "done"
                                         : isempty(status->message) ? fields.status

@@ -288,6 +288,8 @@ static const struct quota_limit resources[_QUOTA_RESOURCE_MAX] = {
         [QUOTA_RELAYS] = { 128, 16 },
         [QUOTA_COMMANDS] = { 128, 8 },
         [QUOTA_OPERATIONS] = { 1024, 24 },
+        /* One for each VM, of who looks at all of them. An agent has 256 calls of ours at once. */
+        [QUOTA_LOOKS] = { 1024, 128 },
 };
 
 static int set_up_server(struct manager *manager) {

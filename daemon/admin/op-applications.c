@@ -55,8 +55,9 @@ static void log_end(const struct operation *operation, enum rpc_code code, const
                 .duration_usec = now_usec(CLOCK_MONOTONIC) - operation->begin_usec,
         };
 
-        log_event(LOG_INFO, &fields, "%s of %s (%zu) for %s: %s", rpc_call_method(operation->call),
-                        operation->request->appname, operation->n_targets, peer->name, reason);
+        rpc_call_log(operation->call, LOG_INFO, &fields, "%s of %s (%zu) for %s: %s",
+                        rpc_call_method(operation->call), operation->request->appname, operation->n_targets,
+                        peer->name, reason);
 }
 
 /* Both texts are what deployed scripts compare. */

@@ -72,13 +72,13 @@ static void finish(struct spread *spread) {
         char failures[FAILURE_MAX];
 
         if (spread->n_failed == 0) {
-                log_event(LOG_INFO, &fields, "%s: the %s is set in %zu machines.", fields.peer,
-                                settings_name(spread->setting), spread->n_targets);
+                rpc_call_log(spread->call, LOG_INFO, &fields, "%s: the %s is set in %zu machines.",
+                                fields.peer, settings_name(spread->setting), spread->n_targets);
                 rpc_call_reply(spread->call, &empty.base);
                 return;
         }
         describe_failures(spread, failures);
-        log_event(LOG_WARNING, &fields, "%s: %s", fields.peer, failures);
+        rpc_call_log(spread->call, LOG_WARNING, &fields, "%s: %s", fields.peer, failures);
         answer_fail(spread->call, first_failure(spread), "%s", failures);
 }
 

@@ -32,7 +32,8 @@ static void log_end(const struct start *start, enum rpc_code code, const char *w
                 .duration_usec = now_usec(CLOCK_MONOTONIC) - start->begin_usec,
         };
 
-        log_event(LOG_INFO, &fields, "StartVM of %s for %s: %s", start->vm, peer->name, what);
+        rpc_call_log(start->call, LOG_INFO, &fields, "StartVM of %s for %s: %s", start->vm, peer->name,
+                        what);
 }
 
 static void fail(struct start *start, enum rpc_code code, const char *reason) {

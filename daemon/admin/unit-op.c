@@ -77,7 +77,7 @@ static void log_end(const struct unit_op *op, enum rpc_code code, const char *re
                 .duration_usec = now_usec(CLOCK_MONOTONIC) - op->begin_usec,
         };
 
-        log_event(op->quiet ? LOG_DEBUG : LOG_INFO, &fields, "%s of %s in %s for %s: %s",
+        rpc_call_log(op->call, op->quiet ? LOG_DEBUG : LOG_INFO, &fields, "%s of %s in %s for %s: %s",
                         rpc_call_method(op->call), op->unit, op->vm, peer->name, reason);
 }
 

@@ -67,9 +67,11 @@ static void log_outcome(const struct application_start *start, enum rpc_code cod
         };
 
         if (code == RPC_OK)
-                log_event(LOG_INFO, &fields, "%s: start %s%s.", fields.peer, fields.unit, text);
+                rpc_call_log(start->call, LOG_INFO, &fields, "%s: start %s%s.", fields.peer, fields.unit,
+                                text);
         else
-                log_event(LOG_NOTICE, &fields, "%s: cannot start %s: %s", fields.peer, fields.unit, text);
+                rpc_call_log(start->call, LOG_NOTICE, &fields, "%s: cannot start %s: %s", fields.peer,
+                                fields.unit, text);
 }
 
 /* The unit is left to those who follow it, or let go of where there is none. */
@@ -256,8 +258,8 @@ static const struct application *find_application(
         return NULL;
 }
 
-/* Whether the application takes all of the arguments; else the call has ended. Which is refused is said, but not
- * what it is: it may be a secret, and the journals here and of the admin get to see the text. */
+/* Whether the application takes all of the arguments; else the call has ended. Which is refused is said, but
+ * not what it is: it may be a secret, and the journals here and of the admin get to see the text. */
 static bool takes_arguments(struct manager *manager, struct rpc_call *call,
                 const struct application *application, const Systemd__AppUnitRequest *request) {
         _cleanup_(freep) char *text = NULL;

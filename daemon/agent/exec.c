@@ -64,8 +64,8 @@ static void log_end(const struct execution *execution, enum rpc_code code, const
                 .duration_usec = now_usec(CLOCK_MONOTONIC) - execution->begin_usec,
         };
 
-        log_event(code == RPC_OK ? LOG_INFO : LOG_NOTICE, &fields, "%s: command %s: %s", fields.peer,
-                        execution->command ?: "?", text);
+        rpc_call_log(execution->call, code == RPC_OK ? LOG_INFO : LOG_NOTICE, &fields, "%s: command %s: %s",
+                        fields.peer, execution->command ?: "?", text);
 }
 
 /* Ends the call; the command, if it still runs, is killed. */

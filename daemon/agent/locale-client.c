@@ -56,7 +56,7 @@ static void setting_done(struct setting *setting) {
         };
         Locale__Empty empty = LOCALE__EMPTY__INIT;
 
-        log_event(LOG_INFO, &fields, "%s: the %s is set.", fields.peer,
+        rpc_call_log(setting->call, LOG_INFO, &fields, "%s: the %s is set.", fields.peer,
                         setting->locale ? "locale" : "time zone");
         rpc_call_reply(setting_leave(setting)->call, &empty.base);
 }

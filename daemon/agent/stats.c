@@ -13,8 +13,10 @@
 #define FRESH_USEC (100 * USEC_PER_MSEC)
 /* Callers whose previous call is remembered: the admin, and who else looks at this machine. */
 #define CALLERS_MAX 4
-/* Calls that wait for a sample. */
-#define WAITING_MAX 64
+/* Calls that wait for a sample: those that the admin can have under way, of all its callers, and as many of
+ * others.
+ */
+#define WAITING_MAX 512
 /* How many of the busiest, and of the largest, are told. */
 #define TOP_MAX 5
 

@@ -33,10 +33,11 @@ static void log_outcome(const struct operation *operation, enum rpc_code code, c
         if (operation->verb.spec.verb == UNIT_STATUS)
                 return;
         if (code == RPC_OK)
-                log_event(LOG_INFO, &fields, "%s: %s %s.", fields.peer, operation->verb.name, fields.unit);
+                rpc_call_log(operation->call, LOG_INFO, &fields, "%s: %s %s.", fields.peer,
+                                operation->verb.name, fields.unit);
         else
-                log_event(LOG_NOTICE, &fields, "%s: cannot %s %s: %s", fields.peer, operation->verb.name,
-                                fields.unit, text);
+                rpc_call_log(operation->call, LOG_NOTICE, &fields, "%s: cannot %s %s: %s", fields.peer,
+                                operation->verb.name, fields.unit, text);
 }
 
 static void operation_fail(struct operation *operation, enum rpc_code code, const char *text) {

@@ -102,15 +102,20 @@ static void log_text(int priority, const struct log_fields *fields, const char *
 }
 
 void log_event(int priority, const struct log_fields *fields, const char *format, ...) {
+        va_list ap;
+
+        va_start(ap, format);
+        log_event_va(priority, fields, format, ap);
+        va_end(ap);
+}
+
+void log_event_va(int priority, const struct log_fields *fields, const char *format, va_list ap) {
         _cleanup_(freep) char *message = NULL;
         int saved = errno;
-        va_list ap;
 
         if (priority > log_state.max_level)
                 return;
-        va_start(ap, format);
         message = text_vprintf(format, ap);
-        va_end(ap);
         log_text(priority, fields, message ?: "out of memory while logging");
         errno = saved;
 }

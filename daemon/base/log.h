@@ -8,6 +8,7 @@
 
 #include "util.h"
 
+#include <stdarg.h>
 #include <syslog.h>
 
 /* The fields an operator can search for; NULL or 0 ones are left out. */
@@ -37,6 +38,8 @@ const char *log_get_target(void);
 void log_open(void);
 
 void log_event(int priority, const struct log_fields *fields, const char *format, ...) _printf_(3, 4);
+void log_event_va(int priority, const struct log_fields *fields, const char *format, va_list ap)
+                _printf_(3, 0);
 /* Returns error, which is a negative errno, and appends its text: return log_errno(r, "Cannot open %s",
  * path). */
 int log_errno(int priority, int error, const char *format, ...) _printf_(3, 4);

@@ -126,6 +126,24 @@ static void call_log(const struct rpc_call *call, enum rpc_code code, const char
                         rpc_code_name(code), isempty(message) ? "" : ": ", strempty(message));
 }
 
+void rpc_call_log(const struct rpc_call *call, int priority, const struct log_fields *fields,
+                const char *format, ...) {
+        const char *peer = rpc_call_peer(call)->name;
+        const struct log_fields counted = { .peer = peer };
+        unsigned suppressed = 0;
+        va_list ap;
+
+        if (priority > log_get_max_level())
+                return;
+        if (priority < LOG_DEBUG && !server_may_log(call->connection->server, peer, &suppressed))
+                return;
+        if (suppressed > 0)
+                log_event(priority, &counted, "%u more calls of %s were not logged.", suppressed, peer);
+        va_start(ap, format);
+        log_event_va(priority, fields, format, ap);
+        va_end(ap);
+}
+
 /* From here on nobody is told anything; what the call held besides its stream goes. */
 static void call_release(struct rpc_call *call, enum rpc_code code) {
         call->finished = true;

@@ -51,6 +51,7 @@ static const char *const resource_names[] = {
         [QUOTA_COMMANDS] = "commands",
         [QUOTA_OPERATIONS] = "operations",
         [QUOTA_RELAYS] = "streams passed on",
+        [QUOTA_LOOKS] = "looks at VMs",
 };
 
 int quota_new(struct quota **ret, const struct quota_limit limits[static _QUOTA_RESOURCE_MAX]) {

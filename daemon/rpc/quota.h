@@ -24,6 +24,7 @@ enum quota_resource {
         QUOTA_COMMANDS, /* programs that run for somebody */
         QUOTA_OPERATIONS,
         QUOTA_RELAYS, /* streams that are passed on */
+        QUOTA_LOOKS,  /* calls that are passed on to many, one each */
         _QUOTA_RESOURCE_MAX,
 };
 

@@ -38,6 +38,9 @@ const struct rpc_server_limits *server_limits(const struct rpc_server *server);
 bool server_permit(struct rpc_server *server, struct rpc_call *call, const ProtobufCMessage *request);
 /* The same of a call that was permitted before. */
 bool server_may_go_on(struct rpc_server *server, struct rpc_call *call, const ProtobufCMessage *request);
+/* Whether one line more about calls of that peer may go into the journal; *ret_suppressed as in
+ * ratelimit_pass(). */
+bool server_may_log(struct rpc_server *server, const char *peer, unsigned *ret_suppressed);
 /* Counts: a call has begun; has ended. */
 void server_call_begun(struct server_connection *connection);
 void server_call_ended(struct rpc_server *server, const struct server_method *method, enum rpc_code code,

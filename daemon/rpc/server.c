@@ -67,7 +67,7 @@ struct rpc_server {
         struct call_stats *stats;
         struct quota *quota;
         struct ratelimit pauses;
-        struct peer_limit failures;
+        struct peer_limit failures, lines; /* in the journal: of connections, of calls */
         sd_event_source *drained_source;
         void (*drained)(struct rpc_server *server, void *userdata);
 };
@@ -102,6 +102,10 @@ bool server_permit(struct rpc_server *server, struct rpc_call *call, const Proto
 
 bool server_may_go_on(struct rpc_server *server, struct rpc_call *call, const ProtobufCMessage *request) {
         return !server->ops->review || server->ops->review(call, request, server->userdata);
+}
+
+bool server_may_log(struct rpc_server *server, const char *peer, unsigned *ret_suppressed) {
+        return peer_limit_pass(&server->lines, peer, ret_suppressed);
 }
 
 void server_call_begun(struct server_connection *connection) {
@@ -551,6 +555,7 @@ int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_se
         server->event = sd_event_ref(event);
         server->ops = ops ?: &no_ops;
         server->userdata = userdata;
+        server->lines.burst = RPC_CALL_LINES;
         server->pauses = (struct ratelimit){ .interval_usec = 10 * USEC_PER_SEC, .burst = 5 };
         list_init(&server->listeners);
         list_init(&server->connections);

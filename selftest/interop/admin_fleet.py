@@ -233,7 +233,7 @@ class Agent:
 
     def serve(self):
         ca, key, certificate = credentials(self._certificates, self.vm)
-        self._server = grpc.server(futures.ThreadPoolExecutor(8))
+        self._server = grpc.server(futures.ThreadPoolExecutor(160))  # as many calls as may be under way
         self._server.add_generic_rpc_handlers((pb.handler("systemd.UnitControlService", self),))
         if self._watch:
             self._server.add_generic_rpc_handlers((pb.handler("systemd.UnitWatchService", self),))
