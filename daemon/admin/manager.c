@@ -186,17 +186,25 @@ static void send_policies(struct manager *manager) {
                         deliveries_begin_policies(manager->deliveries, agent->vm);
 }
 
-static void policy_fetched(const struct policy *policy, void *userdata) {
-        struct manager *manager = userdata;
+static void send_policy(struct manager *manager, const struct policy *policy) {
         struct registry_agent *agent;
 
-        if (!policy) {
-                send_policies(manager);
-                return;
-        }
         LIST_FOREACH(agent, registry_agents(manager->registry), agents)
                 if (agent->online)
                         deliveries_begin_policy(manager->deliveries, agent->vm, policy);
+}
+
+/* Who comes meanwhile is sent all of them, so that everybody has what was there at the last look, or newer.
+ */
+static void policy_fetched(const struct policy *policy, void *userdata) {
+        struct manager *manager = userdata;
+        struct policies *policies = manager->policies;
+
+        if (policy)
+                send_policy(manager, policy);
+        for (size_t i = 0; !policy && i < policies->n_policies; i++)
+                if (policies_look(policies, &policies->policies[i]))
+                        send_policy(manager, &policies->policies[i]);
 }
 
 static int fetch_policies(struct manager *manager) {

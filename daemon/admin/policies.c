@@ -185,6 +185,8 @@ int policies_new(struct policies **ret, const char *config, const char *store, c
                         policies->source == POLICIES_GIT ? "-git" : "");
         if (!policies->directory || !policies->fetched_directory)
                 return -ENOMEM;
+        for (size_t i = 0; i < policies->n_policies; i++)
+                (void) policies_look(policies, &policies->policies[i]);
         *ret = TAKE_PTR(policies);
         return 0;
 }
@@ -267,4 +269,20 @@ int policies_open(const struct policies *policies, const struct policy *policy) 
         int fd = fetched ? open_below(policies->fetched_directory, policy) : -ENOENT;
 
         return fd == -ENOENT ? open_below(policies->directory, policy) : fd;
+}
+
+bool policies_look(const struct policies *policies, struct policy *policy) {
+        _cleanup_(closep) int fd = policies_open(policies, policy);
+        struct stat st;
+        bool changed;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                st = (struct stat){};
+        changed = policy->seen.device != st.st_dev || policy->seen.inode != st.st_ino ||
+                        policy->seen.changed.tv_sec != st.st_ctim.tv_sec ||
+                        policy->seen.changed.tv_nsec != st.st_ctim.tv_nsec;
+        policy->seen.device = st.st_dev;
+        policy->seen.inode = st.st_ino;
+        policy->seen.changed = st.st_ctim;
+        return changed;
 }

@@ -8,6 +8,8 @@
 
 #include "util.h"
 
+#include <sys/types.h>
+
 /* Policies, and machines that one is for: far more than a fleet has. */
 #define POLICIES_MAX   64
 #define POLICY_VMS_MAX 256
@@ -22,7 +24,8 @@
 /* How the programs that fetch exit; what failed, otherwise. */
 #define POLICY_FETCH_CHANGED 0
 #define POLICY_FETCH_SAME    3
-/* Where they find the URL: in their environment, which is nobody else's to read, as it may have a password. */
+/* Where they find the URL: in their environment, which is nobody else's to read, as it may have a password.
+ */
 #define POLICY_FETCH_URL "POLICY_URL"
 
 struct policy {
@@ -30,6 +33,12 @@ struct policy {
         char **vms;         /* NULL-terminated */
         char *url;          /* where it is fetched from; NULL: nowhere of its own */
         uint64_t poll_usec; /* 0: it is fetched at the start, and when asked for */
+        /* Its file when it was looked at last; zeros: there was none. One that is replaced has another. */
+        struct {
+                dev_t device;
+                ino_t inode;
+                struct timespec changed;
+        } seen;
 };
 
 struct policies {
@@ -65,3 +74,6 @@ bool policy_is_for(const struct policy *policy, const char *vm);
  * said.
  */
 int policies_open(const struct policies *policies, const struct policy *policy);
+/* Whether it is another file, or another version of it, than when this was asked last, or at policies_new().
+ */
+bool policies_look(const struct policies *policies, struct policy *policy);

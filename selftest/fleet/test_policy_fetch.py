@@ -50,7 +50,7 @@ def configure(spec, policies):
         for entry in machine['files']:
             if entry.get('path') == '/etc/givc/agent.json' and machine['name'] == MACHINE:
                 config = json.loads(entry['content'])
-                config['capabilities']['policy'] = {'enable': True, 'storePath': STORE, 'policies': {'fetched': PLACED}}
+                config['capabilities']['policy'] = {'enable': True, 'storePath': STORE, 'policies': {'fetched': PLACED, 'steady': ''}}
                 entry['content'] = json.dumps(config)
             if entry.get('path') == '/etc/givc/admin.env':
                 entry['content'] += f"POLICY_ADMIN=true\nPOLICY_STORE={STORE}\nPOLICY_CONFIG='{json.dumps(policies)}'\n"

@@ -20,7 +20,7 @@ def fleet(destdir):
         server = f.read()
     policies = {'source': {'type': 'git-url', 'url': 'https://admin-vm:8000/policies.git', 'ref': 'main',
                            'poll_interval_secs': 86400},
-                'policies': {'fetched': {'vms': [MACHINE]}, 'other': {'vms': []}}}
+                'policies': {'steady': {'vms': [MACHINE]}, 'fetched': {'vms': [MACHINE]}, 'other': {'vms': []}}}
     with fleet_of(destdir, server, f'{SERVED} 8000 /etc/givc/cert.pem /etc/givc/key.pem', policies) as fleet:
         yield fleet
 
@@ -49,6 +49,26 @@ def test_what_is_committed_is_brought_to_the_machine(fleet):
     wait_for(fleet, 'committed, 2')
     head = fleet.run('admin-vm', ['git', '-C', WORK, 'rev-parse', 'HEAD'], check=True).stdout.strip()
     wait_line(fleet, f'The policies changed: commit {head}.', begin)
+
+
+def test_what_a_commit_does_not_change_is_not_sent_again(fleet):
+    begin = cursor(fleet)
+    fleet.run('admin-vm', f'mkdir -p {WORK}/vm-policies/steady && echo steady >{WORK}/vm-policies/steady/policy.conf', check=True)
+    commit(fleet, 'committed, 2, beside another')
+    wait_for(fleet, 'committed, 2, beside another')
+    wait_line(fleet, f'{MACHINE} has the policy steady.', begin)
+
+    begin = cursor(fleet)
+    fleet.run('admin-vm', ['systemctl', 'stop', 'policy-server.service'], check=True)
+    commit(fleet, 'committed, 2')  # with a reload, which sends what there is
+    for text in 'could not be fetched', 'has the policy steady.', 'has the policy fetched.':
+        wait_line(fleet, text, begin)
+
+    begin = cursor(fleet)
+    fleet.run('admin-vm', ['systemctl', 'start', 'policy-server.service'], check=True)
+    wait_for(fleet, 'committed, 2')
+    wait_line(fleet, f'{MACHINE} has the policy fetched.', begin)
+    assert 'has the policy steady' not in fleet.journal('admin-vm', 'givc-admin.service', [f'--after-cursor={begin}'])
 
 
 def test_a_commit_that_cannot_be_taken_is_told_and_the_old_one_stays(fleet):
@@ -101,4 +121,4 @@ def test_what_fetches_writes_nowhere_else(fleet):
 
 def test_nothing_but_policies_is_left_on_the_disk(fleet):
     left = fleet.run('admin-vm', 'cd /var/lib/givc-admin/policies-git && find . | sort', check=True).stdout.split()
-    assert left == ['.', './.commit', './fetched', './fetched/policy.bin']
+    assert left == ['.', './.commit', './fetched', './fetched/policy.bin', './steady', './steady/policy.bin']

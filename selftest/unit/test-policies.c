@@ -212,3 +212,27 @@ Test(policies, the_file_is_the_first_that_is_one, .init = make_store, .fini = re
         cr_assert_eq(read(fd, found, sizeof(found) - 1), 6);
         cr_assert_str_eq(found, "b.json");
 }
+
+Test(policies, a_change_of_a_file_is_seen_once, .init = make_store, .fini = remove_store) {
+        _cleanup_(policies_freep) struct policies *policies = NULL;
+        _cleanup_(freep) char *error = NULL, *other = NULL;
+        struct policy *policy;
+
+        write_file("a.json");
+        cr_assert_eq(policies_new(&policies, "{ \"policies\": { \"x\": { \"vms\": [] } } }", store, "/state",
+                                     &error),
+                        0);
+        policy = policies->policies;
+        cr_assert_not(policies_look(policies, policy), "it was there at the start");
+        other = strdup(in_store("b.json"));
+        write_file("b.json");
+        cr_assert_not(policies_look(policies, policy), "another is the first");
+        cr_assert_eq(rename(other, in_store("a.json")), 0);
+        cr_assert(policies_look(policies, policy), "it was replaced");
+        cr_assert_not(policies_look(policies, policy));
+        cr_assert_eq(unlink(in_store("a.json")), 0);
+        cr_assert(policies_look(policies, policy), "it is gone");
+        cr_assert_not(policies_look(policies, policy));
+        write_file("c.json");
+        cr_assert(policies_look(policies, policy), "there is one");
+}
