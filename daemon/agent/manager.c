@@ -247,28 +247,39 @@ static void on_peer_refused(struct rpc_server *server, const struct rpc_refused 
         access_guard_refused(refused, manager->guard);
 }
 
-/* The small services that the configuration enables; the others are not there, for reflection as for
- * callers. */
-static int add_enabled_services(struct manager *manager) {
+/* What the configuration does not enable is not there, for reflection as for callers. */
+static int add_services(struct manager *manager) {
         const struct config *config = &manager->config;
-        int r = 0;
+        const struct {
+                const struct rpc_service *service;
+                void *userdata;
+                bool offered;
+        } services[] = {
+                { &unit_control_service, manager, true },
+                { &unit_watch_service, manager, true },
+                { &unit_manage_service, manager, true },
+                { &locale_service, manager, true },
+                { &access_service, manager->decisions, true },
+                { &stats_service, manager->stats, true },
+                { &ctap_service, manager->ctap, config->ctap },
+                { &wifi_service, manager, config->wifi },
+                { &hwid_service, manager, config->hwid.enable },
+                { &notify_service, manager, config->notifier.enable },
+                { &policy_service, manager, config->policy.enable },
+                { &logs_service, manager, config->logs.enable },
+                { &exec_service, manager, config->exec.commands },
+        };
 
-        if (config->ctap) {
-                r = ctap_new(&manager->ctap, reactor_event(manager->reactor), manager->units);
-                if (r >= 0)
-                        r = rpc_server_add_service(manager->server, &ctap_service, manager->ctap);
+        for (size_t i = 0; i < ELEMENTSOF(services); i++) {
+                int r = 0;
+
+                if (services[i].offered)
+                        r = rpc_server_add_service(
+                                        manager->server, services[i].service, services[i].userdata);
+                if (r < 0)
+                        return r;
         }
-        if (r >= 0 && config->wifi)
-                r = rpc_server_add_service(manager->server, &wifi_service, manager);
-        if (r >= 0 && config->hwid.enable)
-                r = rpc_server_add_service(manager->server, &hwid_service, manager);
-        if (r >= 0 && config->notifier.enable)
-                r = rpc_server_add_service(manager->server, &notify_service, manager);
-        if (r >= 0 && config->policy.enable)
-                r = rpc_server_add_service(manager->server, &policy_service, manager);
-        if (r >= 0 && config->logs.enable)
-                r = rpc_server_add_service(manager->server, &logs_service, manager);
-        return r;
+        return 0;
 }
 
 static struct access_guard_config guard_config(const struct config *config) {
@@ -322,35 +333,13 @@ static int make_server(struct manager *manager) {
         r = rpc_server_trust(manager->server, manager->config.admin.name);
         if (r < 0)
                 return r;
-        r = rpc_server_add_service(manager->server, &unit_control_service, manager);
-        if (r < 0)
-                return r;
-        r = rpc_server_add_service(manager->server, &unit_watch_service, manager);
-        if (r < 0)
-                return r;
-        r = rpc_server_add_service(manager->server, &unit_manage_service, manager);
-        if (r < 0)
-                return r;
-        r = rpc_server_add_service(manager->server, &locale_service, manager);
-        if (r < 0)
-                return r;
-        r = rpc_server_add_service(manager->server, &access_service, manager->decisions);
-        if (r < 0)
-                return r;
-        r = add_enabled_services(manager);
-        if (r < 0)
-                return r;
         r = stats_new(&manager->stats, reactor_event(manager->reactor));
+        if (r >= 0 && manager->config.ctap)
+                r = ctap_new(&manager->ctap, reactor_event(manager->reactor), manager->units);
+        if (r >= 0)
+                r = add_services(manager);
         if (r < 0)
                 return r;
-        r = rpc_server_add_service(manager->server, &stats_service, manager->stats);
-        if (r < 0)
-                return r;
-        if (manager->config.exec.commands) {
-                r = rpc_server_add_service(manager->server, &exec_service, manager);
-                if (r < 0)
-                        return r;
-        }
         r = rpc_reflection_new(
                         &manager->reflection, manager->server, givc_descriptors, givc_descriptors_size());
         if (r < 0)
