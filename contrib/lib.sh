@@ -11,16 +11,18 @@ fail() {
 
 # quietly WHAT COMMAND...: shows what it said only if it failed, but for ninja's steps that went well, and ends us.
 quietly() {
-        local what=$1 log
+        local what=$1 log fd
         shift
+        # Without a name at once: nothing stays behind when we are interrupted.
         log=$(mktemp)
+        exec {fd}<>"$log"
+        rm -f "$log"
         echo "$what"
-        if ! "$@" >"$log" 2>&1; then
-                grep -v '^\[[0-9/]*\] [CLG]' "$log" >&2 || :
-                rm -f "$log"
+        if ! "$@" >&"$fd" 2>&1 {fd}>&-; then
+                grep -v '^\[[0-9/]*\] [CLG]' "/proc/$$/fd/$fd" >&2 || :
                 fail "$what failed"
         fi
-        rm -f "$log"
+        exec {fd}>&-
 }
 
 # install_packages NAME...: asks the network for nothing when all are there.
