@@ -161,6 +161,7 @@ static int open_reader(struct log_stream *stream, const Logs__LogsRequest *reque
                 .unit = unit,
                 .user = geteuid() != 0,
                 .lines = request->lines,
+                .at_end = request->onlynews,
                 .priority = request->prioritymax == 0 ? LOG_DEBUG : (int) request->prioritymax - 1,
                 .since_usec = request->sinceusec,
                 .until_usec = request->untilusec,

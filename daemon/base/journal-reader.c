@@ -116,6 +116,15 @@ static int seek_end(struct journal_reader *reader) {
         return sd_journal_seek_tail(reader->journal);
 }
 
+/* A seek alone leaves it at no entry, from which the next one would be the last there is. */
+static int go_to_end(struct journal_reader *reader) {
+        int r = sd_journal_seek_tail(reader->journal);
+
+        if (r >= 0)
+                r = sd_journal_previous(reader->journal);
+        return r == 0 ? sd_journal_seek_head(reader->journal) : r;
+}
+
 int journal_reader_new(struct journal_reader **ret, const struct journal_reader_spec *spec) {
         _cleanup_(journal_reader_freep) struct journal_reader *reader = NULL;
         int r;
@@ -126,7 +135,7 @@ int journal_reader_new(struct journal_reader **ret, const struct journal_reader_
         reader->user = spec->user;
         reader->floor_usec = spec->since_usec;
         reader->until_usec = spec->until_usec ?: USEC_INFINITY;
-        reader->back = spec->lines;
+        reader->back = spec->at_end ? 0 : spec->lines;
         r = sd_journal_open(&reader->journal, SD_JOURNAL_LOCAL_ONLY);
         if (r < 0)
                 return r;
@@ -137,7 +146,9 @@ int journal_reader_new(struct journal_reader **ret, const struct journal_reader_
         if (r >= 0)
                 r = add_matches(reader->journal, spec);
         if (r >= 0)
-                r = reader->back > 0 ? seek_end(reader) : seek_begin(reader);
+                r = spec->at_end                   ? go_to_end(reader)
+                                : reader->back > 0 ? seek_end(reader)
+                                                   : seek_begin(reader);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(reader);

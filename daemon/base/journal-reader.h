@@ -16,6 +16,7 @@ struct journal_reader_spec {
         const char *unit;
         bool user;           /* it is a unit of this user's own manager */
         size_t lines;        /* begin at that many before the end; 0: at the beginning */
+        bool at_end;         /* begin where it ends now, whatever else is said */
         int priority;        /* entries less important (greater) are left out; LOG_DEBUG: none is */
         uint64_t since_usec; /* CLOCK_REALTIME; 0: no such bound */
         uint64_t until_usec;

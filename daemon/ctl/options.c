@@ -13,6 +13,7 @@ enum option_kind {
         OPTION_TEXT,   /* const char * */
         OPTION_TEXTS,  /* struct options_texts */
         OPTION_NUMBER, /* uint64_t, not 0 */
+        OPTION_LINES,  /* const char *: a number, 0 too, or all */
         OPTION_SPAN,   /* uint64_t, microseconds, not 0 */
 };
 
@@ -53,7 +54,7 @@ static const struct option table[] = {
         { "kill-whom", 0, OPTION_TEXT, TO(whom), VERB_OPTION_KILL },
         { "wait", 0, OPTION_FLAG, TO(wait), VERB_OPTION_ONLINE },
         { "monitor", 0, OPTION_FLAG, TO(monitor), VERB_OPTION_ONLINE },
-        { "lines", 'n', OPTION_NUMBER, TO(lines), VERB_OPTION_LOGS },
+        { "lines", 'n', OPTION_LINES, TO(lines), VERB_OPTION_LOGS },
         { "follow", 'f', OPTION_FLAG, TO(follow), VERB_OPTION_LOGS },
         { "unit", 'u', OPTION_TEXT, TO(unit), VERB_OPTION_LOGS },
         { "priority", 'p', OPTION_TEXT, TO(priority), VERB_OPTION_LOGS },
@@ -122,6 +123,16 @@ static int set_number(uint64_t *ret, const char *name, const char *value, char *
         return 0;
 }
 
+static int set_lines(const char **ret, const char *name, const char *value, char **ret_error) {
+        uint64_t number;
+
+        if (!streq(value, "all") && text_to_uint(value, UINT32_MAX, &number) < 0)
+                return error_invalid(ret_error, "--%s: '%s' is neither a number from 0 to %u nor 'all'",
+                                name, value, UINT32_MAX);
+        *ret = value;
+        return 0;
+}
+
 static int add_text(struct options_texts *texts, const char *name, const char *value, char **ret_error) {
         if (texts->n == OPTIONS_TEXTS_MAX)
                 return error_invalid(ret_error, "--%s is given more than %u times", name, OPTIONS_TEXTS_MAX);
@@ -145,38 +156,20 @@ static int option_set(
                 return add_text(member, option->name, value, ret_error);
         case OPTION_NUMBER:
                 return set_number(member, option->name, value, ret_error);
+        case OPTION_LINES:
+                return set_lines(member, option->name, value, ret_error);
         case OPTION_SPAN:
                 return set_span(member, option->name, value, ret_error);
         }
         return -EINVAL;
 }
 
-/* argv[i] starts with '-'. Returns how many elements of argv it took (1 or 2). */
-static int read_option(struct options *options, int argc, char **argv, int i, char **ret_error) {
-        const char *name = startswith(argv[i], "--"), *value = NULL;
-        const struct option *option;
-        bool takes_value;
+/* With its value, or else with that which is the next element of argv. Returns how many it took (1 or 2). */
+static int set_with_value(struct options *options, const struct option *option, const char *value, int argc,
+                char **argv, int i, char **ret_error) {
         int r, taken = 1;
 
-        if (name) {
-                value = strchr(name, '=');
-                option = option_find(name, value ? (size_t) (value - name) : strlen(name));
-                if (value)
-                        value++;
-        } else {
-                option = option_find_letter(argv[i][1]);
-                if (argv[i][2] != '\0' && option && option->kind == OPTION_FLAG)
-                        option = NULL; /* letters do not stand together */
-                if (argv[i][2] != '\0')
-                        value = argv[i] + 2; /* -n20 */
-        }
-        if (!option)
-                return error_invalid(ret_error, "unknown option '%s'", argv[i]);
-
-        takes_value = option->kind != OPTION_FLAG;
-        if (!takes_value && value)
-                return error_invalid(ret_error, "--%s takes no value", option->name);
-        if (takes_value && !value) {
+        if (!value) {
                 if (i + 1 >= argc)
                         return error_invalid(ret_error, "--%s wants a value", option->name);
                 value = argv[i + 1];
@@ -184,6 +177,49 @@ static int read_option(struct options *options, int argc, char **argv, int i, ch
         }
         r = option_set(options, option, value, ret_error);
         return r < 0 ? r : taken;
+}
+
+/* Letters may stand together, as in -fu UNIT and -fn20: what follows the first that takes a value is that.
+ */
+static int read_letters(struct options *options, int argc, char **argv, int i, char **ret_error) {
+        for (const char *letter = argv[i] + 1; *letter; letter++) {
+                const struct option *option = option_find_letter(*letter);
+                int r;
+
+                if (!option)
+                        return error_invalid(ret_error,
+                                        letter == argv[i] + 1 && !letter[1]
+                                                        ? "unknown option '%s'"
+                                                        : "unknown option '%s': there is no -%c",
+                                        argv[i], *letter);
+                if (option->kind != OPTION_FLAG)
+                        return set_with_value(options, option, letter[1] ? letter + 1 : NULL, argc, argv, i,
+                                        ret_error);
+                r = option_set(options, option, NULL, ret_error);
+                if (r < 0)
+                        return r;
+        }
+        return 1;
+}
+
+/* argv[i] starts with '-'. Returns how many elements of argv it took (1 or 2). */
+static int read_option(struct options *options, int argc, char **argv, int i, char **ret_error) {
+        const char *name = startswith(argv[i], "--"), *value;
+        const struct option *option;
+        int r;
+
+        if (!name)
+                return read_letters(options, argc, argv, i, ret_error);
+        value = strchr(name, '=');
+        option = option_find(name, value ? (size_t) (value - name) : strlen(name));
+        if (!option)
+                return error_invalid(ret_error, "unknown option '%s'", argv[i]);
+        if (option->kind != OPTION_FLAG)
+                return set_with_value(options, option, value ? value + 1 : NULL, argc, argv, i, ret_error);
+        if (value)
+                return error_invalid(ret_error, "--%s takes no value", option->name);
+        r = option_set(options, option, NULL, ret_error);
+        return r < 0 ? r : 1;
 }
 
 static int read_arguments(struct options *options, int argc, char **argv, size_t *ret_n_words,

@@ -34,10 +34,10 @@ struct options {
         const char *state; /* of what is listed, or waited for */
         const char *sort;
         bool initial, no_block, wait, monitor, follow, permits;
-        uint64_t limit, lines, retry;
+        uint64_t limit, retry;
         const char *interval, *type;
         const char *signal, *whom;
-        const char *unit, *priority, *since, *until, *after_cursor;
+        const char *unit, *lines, *priority, *since, *until, *after_cursor;
         const char *title, *event, *urgency, *icon, *message;
         const char *cache, *token, *cachix_host;
         const char *source, *pin_name;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "timespan.h"
 
+#include "text.h"
+
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 #define USEC_PER_MINUTE (60 * USEC_PER_SEC)
 #define USEC_PER_HOUR   (60 * USEC_PER_MINUTE)
@@ -85,6 +88,92 @@ int timespan_parse(const char *s, uint64_t *ret_usec) {
         }
         *ret_usec = sum;
         return 0;
+}
+
+/* Local; -EINVAL before 1970, too. */
+static int from_tm(struct tm *tm, uint64_t *ret_usec) {
+        time_t seconds;
+
+        tm->tm_isdst = -1;
+        seconds = mktime(tm);
+        if (seconds < 0)
+                return -EINVAL;
+        *ret_usec = (uint64_t) seconds * USEC_PER_SEC;
+        return 0;
+}
+
+/* The midnight with which the day of so many days ago began. */
+static int midnight(uint64_t now_usec, int days_ago, uint64_t *ret_usec) {
+        time_t now = (time_t) (now_usec / USEC_PER_SEC);
+        struct tm tm;
+
+        if (!localtime_r(&now, &tm))
+                return -EINVAL;
+        tm.tm_hour = tm.tm_min = tm.tm_sec = 0;
+        tm.tm_mday -= days_ago;
+        return from_tm(&tm, ret_usec);
+}
+
+static int parse_date(const char *s, uint64_t now_usec, uint64_t *ret_usec) {
+        static const struct {
+                const char *format;
+                bool has_date;
+        } formats[] = {
+                { "%Y-%m-%d %H:%M:%S", true },
+                { "%Y-%m-%d %H:%M", true },
+                { "%Y-%m-%d", true },
+                { "%H:%M:%S", false },
+                { "%H:%M", false },
+        };
+        time_t now = (time_t) (now_usec / USEC_PER_SEC);
+
+        for (size_t i = 0; i < ELEMENTSOF(formats); i++) {
+                struct tm tm = {};
+                const char *end;
+
+                if (!formats[i].has_date && !localtime_r(&now, &tm))
+                        return -EINVAL;
+                tm.tm_sec = 0;
+                end = strptime(s, formats[i].format, &tm);
+                if (end && *end == '\0')
+                        return from_tm(&tm, ret_usec);
+        }
+        return -EINVAL;
+}
+
+/* "1h", "-1h" and "1h ago" say the same. */
+static int parse_ago(const char *s, uint64_t now_usec, uint64_t *ret_usec) {
+        const char *span = *s == '-' ? s + 1 : s, *ago = strstr(span, " ago");
+        char text[64];
+        size_t n = ago && streq(ago, " ago") ? (size_t) (ago - span) : strlen(span);
+        uint64_t usec;
+
+        if (n >= sizeof(text) || (*s == '-' && ago))
+                return -EINVAL;
+        memcpy(text, span, n);
+        text[n] = '\0';
+        if (timespan_parse(text, &usec) < 0 || usec >= now_usec)
+                return -EINVAL;
+        *ret_usec = now_usec - usec;
+        return 0;
+}
+
+int timestamp_parse(const char *s, uint64_t now_usec, uint64_t *ret_usec) {
+        uint64_t seconds;
+
+        if (streq(s, "now")) {
+                *ret_usec = now_usec;
+                return 0;
+        }
+        if (streq(s, "today") || streq(s, "yesterday"))
+                return midnight(now_usec, streq(s, "yesterday"), ret_usec);
+        if (*s == '@') {
+                if (text_to_uint(s + 1, UINT32_MAX, &seconds) < 0)
+                        return -EINVAL;
+                *ret_usec = seconds * USEC_PER_SEC;
+                return 0;
+        }
+        return parse_date(s, now_usec, ret_usec) == 0 ? 0 : parse_ago(s, now_usec, ret_usec);
 }
 
 const char *timespan_format(uint64_t usec, char text[TIMESPAN_TEXT]) {

@@ -31,39 +31,53 @@ static int read_priority(const char *given, uint32_t *ret) {
                         given);
 }
 
-/* "2026-01-02 03:04:05" in local time, "@1700000000", or a span of time ago: "1h". */
 static int read_time(const char *option, const char *given, uint64_t *ret) {
-        uint64_t now = now_usec(CLOCK_REALTIME), number;
-        struct tm tm = { .tm_isdst = -1 };
-        const char *end = strptime(given, "%Y-%m-%d %H:%M:%S", &tm);
-        time_t seconds = end && *end == '\0' ? mktime(&tm) : -1;
-
-        if (seconds > 0)
-                *ret = (uint64_t) seconds * USEC_PER_SEC;
-        else if (given[0] == '@' && text_to_uint(given + 1, UINT32_MAX, &number) == 0)
-                *ret = number * USEC_PER_SEC;
-        else if (timespan_parse(given, &number) == 0 && number < now)
-                *ret = now - number;
-        else
-                return fail_usage("--%s: '%s' is no time: write \"2026-01-02 03:04:05\", @SECONDS, or how "
-                                  "long ago it was: 1h",
-                                option, given);
-        return EXIT_DONE;
+        if (timestamp_parse(given, now_usec(CLOCK_REALTIME), ret) == 0)
+                return EXIT_DONE;
+        return fail_usage("--%s: '%s' is no time: write \"2026-01-02 03:04:05\", today, yesterday, "
+                          "@SECONDS, or "
+                          "how long ago it was: 1h",
+                        option, given);
 }
 
-static int read_request(const struct options *options, Logs__LogsRequest *request, char **ret_unit) {
+/* As journalctl: who follows wants what comes, and a little of what was. */
+static void read_lines(const struct options *options, Logs__LogsRequest *request) {
+        uint64_t lines = 0;
+
+        if (options->lines)
+                request->onlynews = text_to_uint(options->lines, UINT32_MAX, &lines) == 0 && lines == 0;
+        else if (options->follow && !options->since && !options->after_cursor)
+                lines = FOLLOW_LINES;
+        request->lines = (uint32_t) lines;
+}
+
+/* "VM" or "VM/UNIT", as status has it, or what --vm and --unit say. */
+static int read_target(const struct options *options, char **ret_vm, char **ret_unit) {
+        const char *argument = options->n_arguments > 0 ? options->arguments[0] : NULL,
+                   *unit = argument && strchr(argument, '/') ? argument : options->unit,
+                   *vm = argument && unit != argument ? argument : options->vm;
+        int r;
+
+        if (argument && (vm == argument ? options->vm != NULL : options->unit != NULL))
+                return fail_usage("'%s' and --%s both say what is meant", argument,
+                                vm == argument ? "vm" : "unit");
+        if (unit && (vm || strchr(unit, '/')))
+                return unit_name_split(unit, vm, ret_vm, ret_unit);
+        if (!vm)
+                return fail_usage("the journal of which VM? Give --vm, or write VM or VM/UNIT");
+        r = vm_name_check(vm);
+        if (r != EXIT_DONE)
+                return r;
+        *ret_vm = strdup(vm);
+        return *ret_vm ? EXIT_DONE : fail_errno(-ENOMEM, vm);
+}
+
+static int read_request(const struct options *options, Logs__LogsRequest *request) {
         int r = EXIT_DONE;
 
-        request->lines = (uint32_t) options->lines;
-        /* As journalctl: who follows wants what comes, and a little of what was. */
-        if (options->follow && options->lines == 0 && !options->since && !options->after_cursor)
-                request->lines = FOLLOW_LINES;
+        read_lines(options, request);
         request->follow = options->follow;
-        if (options->unit)
-                r = unit_name_complete(options->unit, ret_unit);
-        if (r == EXIT_DONE && options->unit)
-                request->unitname = *ret_unit;
-        if (r == EXIT_DONE && options->priority)
+        if (options->priority)
                 r = read_priority(options->priority, &request->prioritymax);
         if (r == EXIT_DONE && options->since)
                 r = read_time("since", options->since, &request->sinceusec);
@@ -90,7 +104,7 @@ static int print_json(const Logs__LogEntry *entry) {
 }
 
 struct reading {
-        const char *vm;
+        char *vm, *unit;
         char *what;
         Admin__ReadLogsRequest message;
         Logs__LogsRequest request;
@@ -100,6 +114,8 @@ struct reading {
 static void reading_clear(struct reading *reading) {
         free(reading->request.cursor == protobuf_c_empty_string ? NULL : reading->request.cursor);
         free(reading->what);
+        free(reading->vm);
+        free(reading->unit);
 }
 
 /* What is asked for when it is lost: what comes behind this entry. */
@@ -113,6 +129,7 @@ static int keep_place(struct reading *reading, const Logs__LogEntry *entry) {
                 free(request->cursor);
         request->cursor = cursor;
         request->lines = 0;
+        request->onlynews = false;
         reading->last_usec = entry->realtimeusec;
         return 0;
 }
@@ -175,26 +192,24 @@ static int call(struct session *session, struct reading *reading) {
 
 int verb_logs(struct session *session, const struct options *options) {
         _cleanup_(reading_clear) struct reading reading = {
-                .vm = options->vm,
                 .message = ADMIN__READ_LOGS_REQUEST__INIT,
                 .request = LOGS__LOGS_REQUEST__INIT,
         };
-        _cleanup_(freep) char *unit = NULL;
         int r;
 
-        if (!options->vm)
-                return fail_usage("the journal of which VM? Give --vm");
-        r = vm_name_check(options->vm);
+        r = read_target(options, &reading.vm, &reading.unit);
         if (r == EXIT_DONE)
-                r = read_request(options, &reading.request, &unit);
+                r = read_request(options, &reading.request);
         if (r != EXIT_DONE)
                 return r;
-        reading.what = text_printf("cannot read the journal of %s", options->vm);
+        reading.what = text_printf("cannot read the journal of %s", reading.vm);
         if (!reading.what)
-                return fail_errno(-ENOMEM, options->vm);
+                return fail_errno(-ENOMEM, reading.vm);
         session->watches_output = true;
-        reading.message.vmname = (char *) options->vm;
+        reading.message.vmname = reading.vm;
         reading.message.request = &reading.request;
+        if (reading.unit)
+                reading.request.unitname = reading.unit;
         r = call(session, &reading);
         if (r == EXIT_DONE)
                 r = session_run(session);

@@ -124,14 +124,15 @@ const struct verb verbs[] = {
                         "Exit status 0: it is online; 1: it is not.\n",
                         verb_is_online },
         { "get-stats", "VM...", 1, VERB_ANY_NUMBER, 0, false, "Show the load of VMs", NULL, verb_get_stats },
-        { "logs", "", 0, 0, VERB_OPTION_VM | VERB_OPTION_LOGS, false, "Show the journal of a VM",
-                        "  --vm=VM              Whose\n"
+        { "logs", "[VM|VM/UNIT]", 0, 1, VERB_OPTION_VM | VERB_OPTION_LOGS, false, "Show the journal of a VM",
+                        "  --vm=VM              Whose, if it is not said so already\n"
                         "  --follow, -f         Show what comes, too, until interrupted\n"
                         "  --unit=UNIT, -u      Of this unit alone\n"
-                        "  --lines=N, -n        The newest N\n"
+                        "  --lines=N, -n        The newest N; 0: only what comes; all\n"
                         "  --priority=P, -p     At least so grave: 0 to 7, or emerg to debug\n"
-                        "  --since=, -S, --until=, -U  \"2026-01-02 03:04:05\", @SECONDS, or how long ago: "
-                        "1h\n"
+                        "  --since=, -S         \"2026-01-02 03:04:05\", 03:04, today, yesterday, "
+                        "@SECONDS,\n"
+                        "  --until=, -U         or how long ago: 1h\n"
                         "  --after-cursor=CURSOR  What follows the entry with it (see --json)\n",
                         verb_logs },
         { "wakeup", "", 0, 0, 0, false, "Wake the host up", NULL, verb_host },

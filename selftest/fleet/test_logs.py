@@ -83,6 +83,7 @@ class Logs:
 
 class Following:
     def __init__(self, stream):
+        self._stream = stream
         self._items = queue.Queue()
         threading.Thread(target=self._read, args=(stream,), daemon=True).start()
 
@@ -93,6 +94,10 @@ class Following:
             self._items.put(None)
         except grpc.RpcError as error:
             self._items.put(error)
+
+    def begun(self):
+        """Returns when it stands where it begins."""
+        self._stream.initial_metadata()
 
     def next(self, timeout=STEADY):
         item = self._items.get(timeout=timeout)
@@ -120,7 +125,7 @@ def configure(fleet, how, **logs):
 def fleet(destdir):
     units = [contents.unit(name, SPEAKER) for name in (TALK, OTHER)]
     with Fleet(destdir, guests=('admin-vm', MACHINE), files={MACHINE: units},
-               exposed={MACHINE: [TALK, OTHER, 'demo-slow-start.service']}) as fleet:
+               exposed={MACHINE: [TALK, OTHER, 'demo-slow-start.service', 'demo-echo.service', 'demo-clock.service']}) as fleet:
         fleet.wait_registered()
         fleet.run(MACHINE, ['systemctl', 'start', TALK, OTHER], check=True)
         yield fleet
@@ -172,6 +177,23 @@ def test_the_newest_lines(logs):
     assert logs.texts(Lines=2) == ['b', 'c']
     assert len(logs.read(Lines=1)) == 1
     assert logs.read(Lines=4000000000) == logs.read()
+
+
+def test_only_news(logs):
+    logs.say('old')
+    assert logs.read(OnlyNews=True) == []
+    with logs.follow(OnlyNews=True) as following:
+        following.begun()
+        logs.say('new')
+        assert [entry.Message for entry in following.until('new')] == ['new']
+
+
+def test_news_of_a_unit_that_has_said_nothing(logs, fleet):
+    silent = 'demo-echo.service' if logs._admin else 'demo-clock.service'
+    with logs.follow(silent, OnlyNews=True) as following:
+        following.begun()
+        fleet.run(MACHINE, ['systemctl', 'start', silent], check=True)
+        assert 'Started' in following.next().Message
 
 
 def test_a_unit_that_has_said_nothing(logs):

@@ -60,6 +60,7 @@ BOTH = [
     ("givcctl restart net-vm/de", ["net-vm/demo.service"]),
     ("givcctl start service net-vm/", ["net-vm/demo.service", "net-vm/givc-net-vm.service"]),
     ("givcctl wait ne", ["net-vm/"]),
+    ("givcctl logs app-vm/v", ["app-vm/viewer@0.service", "app-vm/viewer@1.service"]),
     ("givcctl status app-vm/v", ["app-vm/viewer@0.service", "app-vm/viewer@1.service"]),
 ]
 

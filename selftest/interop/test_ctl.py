@@ -252,9 +252,21 @@ def test_logs(ctl, fleet):
     ctl("logs", "--vm=net-vm", "--after-cursor", "s=1;i=2")
     ctl("logs", "--vm=net-vm", "--after-cursor=")
     assert [asked.Request.Cursor for asked in fleet.requests[2:]] == ["s=1;i=2", ""]
-    for wrong in (["-p", "8"], ["--since", "soon"], ["-u", "a b"], ["-n", "0"]):
+    for wrong in (["-p", "8"], ["--since", "soon"], ["-u", "a b"], ["-n", "some"], ["net-vm"], ["-u", "a", "net-vm/b"]):
         ctl("logs", "--vm=net-vm", *wrong, code=2)
     assert "--vm" in ctl("logs", code=2)[1]
+
+
+@pytest.mark.parametrize("arguments, unit", [(["net-vm"], ""), (["net-vm/demo"], "demo.service"), (["net-vm", "-udemo"], "demo.service"), (["-u", "net-vm/demo"], "demo.service")])
+def test_logs_of(ctl, fleet, arguments, unit):
+    ctl("logs", *arguments)
+    assert (fleet.requests[0].VmName, fleet.requests[0].Request.UnitName) == ("net-vm", unit)
+
+
+@pytest.mark.parametrize("lines, asked", [("0", (0, True)), ("all", (0, False)), ("3", (3, False))])
+def test_logs_lines(ctl, fleet, lines, asked):
+    ctl("logs", "net-vm", "-n", lines)
+    assert (fleet.requests[0].Request.Lines, fleet.requests[0].Request.OnlyNews) == asked
 
 
 def test_fleet_that_is_not_offered(program, fake, certs):

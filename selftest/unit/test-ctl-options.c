@@ -65,6 +65,9 @@ static const struct {
         { "givcctl update cachix pin --token=x", "update cachix", 1 },
         { "givcctl get-status net-vm a.service", "get-status", 2 },
         { "givcctl watch --initial --limit 3", "watch", 0 },
+        { "givcctl logs -fu a --vm net-vm", "logs", 0 },
+        { "givcctl logs net-vm -n0 -f", "logs", 1 },
+        { "givcctl logs net-vm/a -fnall", "logs", 1 },
         { "givcctl reboot", "reboot", 0 },
         { "givcctl poweroff --timeout 2min", "poweroff", 0 },
         { "givcctl suspend", "suspend", 0 },
@@ -107,7 +110,10 @@ static const struct {
         { "givcctl reboot --initial", "'reboot' does not know --initial" },
         { "givcctl --jso query", "unknown option '--jso'" },
         { "givcctl -x query", "unknown option '-x'" },
-        { "givcctl -hV query", "unknown option '-hV'" },
+        { "givcctl -hx query", "unknown option '-hx': there is no -x" },
+        { "givcctl logs -fu", "--unit wants a value" },
+        { "givcctl logs -n some", "--lines: 'some' is neither a number from 0 to 4294967295 nor 'all'" },
+        { "givcctl logs -n -1", "--lines: '-1'" },
         { "givcctl query --json=1", "--json takes no value" },
         { "givcctl query --addr", "--addr wants a value" },
         { "givcctl query --port 0", "--port: '0' is not a number from 1 to 65535" },
@@ -218,6 +224,16 @@ Test(ctl_options, what_follows_dashes) {
         cr_assert_eq(options.n_own, 1);
 }
 
+Test(ctl_options, letters_together) {
+        cr_assert_eq(parse("givcctl logs -fua --vm net-vm -fn20"), 0);
+        cr_assert(options.follow);
+        cr_assert_str_eq(options.unit, "a");
+        cr_assert_str_eq(options.lines, "20");
+        clear();
+        cr_assert_eq(parse("givcctl -Vh"), 0);
+        cr_assert(options.help && options.version);
+}
+
 Test(ctl_options, signals) {
         cr_assert_eq(manage_signal("KILL"), SIGKILL);
         cr_assert_eq(manage_signal("sigterm"), SIGTERM);
@@ -267,6 +283,41 @@ Test(ctl_options, time_spans) {
         }
         for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
                 cr_assert_lt(timespan_parse(wrong[i], &usec), 0, "%s", wrong[i]);
+}
+
+Test(ctl_options, moments) {
+        const uint64_t now = 1767323045500000; /* 2026-01-02 03:04:05.5 UTC */
+        static const struct {
+                const char *text;
+                uint64_t seconds;
+        } moments[] = {
+                { "2026-01-02 03:04:05", 1767323045 },
+                { "2026-01-02 03:04", 1767323040 },
+                { "2026-01-02", 1767312000 },
+                { "03:04:01", 1767323041 },
+                { "03:04", 1767323040 },
+                { "today", 1767312000 },
+                { "yesterday", 1767312000 - 86400 },
+                { "@5", 5 },
+        };
+        static const char *const wrong[] = { "", "soon", "2026-01-02 03:04:05 ", "2026-13-01", "25:00", "@", "@x",
+                "@99999999999", "-", "ago", " ago", "1h ago ago", "-1h ago", "99999999h", "1969-01-01" };
+        static const char *const hour_ago[] = { "1h", "-1h", "1h ago", "60 min ago" };
+        uint64_t usec;
+
+        setenv("TZ", "UTC", 1);
+        for (size_t i = 0; i < ELEMENTSOF(moments); i++) {
+                cr_assert_eq(timestamp_parse(moments[i].text, now, &usec), 0, "%s", moments[i].text);
+                cr_assert_eq(usec, moments[i].seconds * USEC_PER_SEC, "%s", moments[i].text);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(hour_ago); i++) {
+                cr_assert_eq(timestamp_parse(hour_ago[i], now, &usec), 0, "%s", hour_ago[i]);
+                cr_assert_eq(usec, now - 3600 * USEC_PER_SEC, "%s", hour_ago[i]);
+        }
+        cr_assert_eq(timestamp_parse("now", now, &usec), 0);
+        cr_assert_eq(usec, now);
+        for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
+                cr_assert_lt(timestamp_parse(wrong[i], now, &usec), 0, "%s", wrong[i]);
 }
 
 Test(ctl_options, roughly) {
