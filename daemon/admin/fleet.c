@@ -12,12 +12,23 @@ static const char *vm_or_host(const char *vm) {
         return isempty(vm) ? NULL : vm;
 }
 
+static const char *verb_name(const Systemd__ManageUnitRequest *request) {
+        const ProtobufCEnumValue *value = request
+                        ? protobuf_c_enum_descriptor_get_value(
+                                          &systemd__unit_verb__descriptor, request->verb)
+                        : NULL;
+
+        return value ? value->name : NULL;
+}
+
 static void manage_unit(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {
         const Admin__ManageUnitRequest *request = (const Admin__ManageUnitRequest *) message;
         const struct forward_target target = {
                 .vm = vm_or_host(request->vmname),
                 .service = &systemd__unit_manage_service__descriptor,
                 .method = "ManageUnit",
+                .action = verb_name(request->request),
+                .unit = request->request ? request->request->unitname : NULL,
                 .quiet = request->request && request->request->verb == SYSTEMD__UNIT_VERB__STATUS,
         };
         struct manager *manager = userdata;

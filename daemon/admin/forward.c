@@ -11,7 +11,7 @@
 struct forward {
         struct rpc_call *call;
         const char *vm;
-        const char *method;
+        const char *method, *action, *unit;
         bool quiet;
         uint64_t begin_usec;
         struct rpc_client_call *pending;
@@ -85,12 +85,15 @@ static void log_end(const struct forward *forward, const struct rpc_status *stat
                 .method = rpc_call_path(forward->call) + 1,
                 .peer = peer->name,
                 .vm = forward->vm,
+                .unit = forward->unit,
                 .status = rpc_code_name(status->code),
                 .duration_usec = now_usec(CLOCK_MONOTONIC) - forward->begin_usec,
         };
 
-        rpc_call_log(forward->call, forward->quiet ? LOG_DEBUG : LOG_INFO, &fields, "%s in %s for %s: %s",
-                        rpc_call_method(forward->call), forward->vm, peer->name,
+        rpc_call_log(forward->call, forward->quiet ? LOG_DEBUG : LOG_INFO, &fields,
+                        "%s%s%s%s%s in %s for %s: %s", rpc_call_method(forward->call),
+                        forward->action ? " " : "", strempty(forward->action), forward->unit ? " of " : "",
+                        strempty(forward->unit), forward->vm, peer->name,
                         status->code == RPC_OK                     ? "done"
                                         : isempty(status->message) ? fields.status
                                                                    : status->message);
@@ -139,6 +142,9 @@ void forward_unary(struct manager *manager, struct rpc_call *call, const struct 
 
         forward->call = call;
         forward->method = target->method;
+        forward->action = target->action;
+        if (target->unit && text_is_unit_name(target->unit))
+                forward->unit = arena_strdup(arena, target->unit);
         forward->quiet = target->quiet;
         forward->begin_usec = now_usec(CLOCK_MONOTONIC);
         r = rpc_channel_unary(agent_link_channel(agent->link), target->service, target->method, request,

@@ -13,6 +13,8 @@ struct forward_target {
         const char *vm; /* whose agent; NULL: the host's */
         const ProtobufCServiceDescriptor *service;
         const char *method; /* unary; its answer is what our method answers, too */
+        const char *action; /* what the method is to do, for the journal, static; or NULL */
+        const char *unit;   /* to which unit; or NULL */
         bool quiet;         /* it changes nothing: not worth a line in the journal */
 };
 

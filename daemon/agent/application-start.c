@@ -251,8 +251,8 @@ static const struct application *find_application(
         if (application)
                 return application;
         shown = text_escape(request->unitname, strlen(request->unitname), SHOWN_MAX);
-        text = text_printf(
-                        "\"%s\" is not an instance (NAME@NUMBER.service) of an application of this machine",
+        text = text_printf("\"%s\" is not an instance (NAME@NUMBER.service) of an application that this "
+                           "machine's configuration has",
                         strempty(shown));
         refuse(manager, call, request->unitname, RPC_NOT_FOUND, strempty(text));
         return NULL;
