@@ -70,7 +70,8 @@ static void hint_denied(const struct session *session, bool by_agent) {
 }
 
 static void hint_not_offered(const struct session *session, const char *message) {
-        if (strstr(message, " is not offered by "))
+        if (session->options->verb->of_agent || strstr(message, " is not offered by ") ||
+                        strstr(message, "agent cannot run "))
                 fputs("That agent is older than this program, or its configuration does not have it.\n",
                                 stderr);
         else if (!streq(message, "Not supported")) /* by anybody: wakeup */

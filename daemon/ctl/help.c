@@ -54,7 +54,10 @@ void help_print(FILE *file, const struct verb *verb, const char *family) {
                                 *verb->arguments ? " " : "", verb->arguments, verb->summary);
                 if (verb->details)
                         fprintf(file, "\n%s", verb->details);
-                fprintf(file, "\n'%s --help' lists the options for every verb.\n", name);
+                fputc('\n', file);
+                if (!strchr(verb->words, ' '))
+                        print_family(file, verb->words);
+                fprintf(file, "'%s --help' lists the options for every verb.\n", name);
                 return;
         }
         fprintf(file, "%s [OPTION...] VERB ...\n\n%s\n%s", name, verbs_help, options_help);

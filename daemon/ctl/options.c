@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "options.h"
 
+#include "contract.h"
 #include "text.h"
 #include "timespan.h"
 
@@ -254,11 +255,54 @@ static int read_arguments(struct options *options, int argc, char **argv, size_t
         return 0;
 }
 
-static int choose_verb(struct options *options, size_t n_words, size_t n_own, char **ret_error) {
+/* As with systemctl, where it is clear that a unit is meant: "start net-vm/demo" is short for "start
+ * service". */
+static const struct verb *find_units_verb(const struct options *options, size_t n_words) {
+        const char *words[] = { n_words > 1 ? options->words[0] : "", "service" };
+        size_t n;
+
+        if (n_words < 2 || !(options->vm || strchr(options->words[1], '/')))
+                return NULL;
+        return verb_find(words, ELEMENTSOF(words), &n);
+}
+
+/* The first word of a verb that was likely meant, or "". */
+static struct cedar_text guess_word(const char *word) {
+        struct contract_guess guess = { .wanted = { .s = word, .n = strlen(word) } };
+
+        for (const struct verb *verb = verbs; verb->words; verb++)
+                contract_guess_offer(&guess,
+                                (struct cedar_text){ .s = verb->words, .n = strcspn(verb->words, " ") });
+        return guess.nearest;
+}
+
+static int error_verb(const struct options *options, size_t n_words, char **ret_error) {
+        const char *word = n_words > 0 ? options->words[0] : NULL;
         _cleanup_(freep) char *known = NULL;
+        struct cedar_text near;
+
+        if (!word)
+                return error_invalid(ret_error, "a verb is missing");
+        known = verb_list(word);
+        if (!known)
+                return -ENOMEM;
+        if (*known)
+                return error_invalid(ret_error, "unknown verb '%s%s%s': known are %s", word,
+                                n_words > 1 ? " " : "", n_words > 1 ? options->words[1] : "", known);
+        near = guess_word(word);
+        return error_invalid(ret_error, "unknown verb '%s'%s%.*s%s", word,
+                        near.n > 0 ? "; did you mean '" : "", (int) near.n, near.n > 0 ? near.s : "",
+                        near.n > 0 ? "'?" : "");
+}
+
+static int choose_verb(struct options *options, size_t n_words, size_t n_own, char **ret_error) {
         size_t n = 0;
 
         options->verb = verb_find(options->words, n_words, &n);
+        if (!options->verb) {
+                options->verb = find_units_verb(options, n_words);
+                n = 1;
+        }
         options->family = !options->verb && n_words > 0 ? options->words[0] : NULL;
         if (options->verb) {
                 options->arguments = options->words + n;
@@ -268,13 +312,7 @@ static int choose_verb(struct options *options, size_t n_words, size_t n_own, ch
         }
         if (options->help || options->version)
                 return 0;
-        known = verb_list(n_words > 0 ? options->words[0] : NULL);
-        if (!known)
-                return -ENOMEM;
-        if (n_words == 0)
-                return error_invalid(ret_error, "a verb is missing: one of %s", known);
-        return error_invalid(ret_error, "unknown verb '%s%s%s': known are %s", options->words[0],
-                        n_words > 1 ? " " : "", n_words > 1 ? options->words[1] : "", known);
+        return error_verb(options, n_words, ret_error);
 }
 
 static int check_verb(const struct options *options, char **ret_error) {

@@ -77,13 +77,13 @@ void output_detail(FILE *file, const Systemd__UnitDetail *detail) {
 
 int output_details(FILE *file, const char *vm, Systemd__UnitDetail *const *details, size_t n) {
         static const struct output_column heads[] = {
-                { "UNIT" },
-                { "VM" },
-                { "LOAD" },
+                { "UNIT", .is_cut = true },
+                { "VM", .terminal = 70 },
+                { "LOAD", .terminal = 100 },
                 { "ACTIVE" },
-                { "SUB" },
-                { "RESULT" },
-                { "DESCRIPTION" },
+                { "SUB", .terminal = 50 },
+                { "RESULT", .is_cut = true, .terminal = 60 },
+                { "DESCRIPTION", .terminal = 100 },
         };
         _cleanup_(freep) const char **cells = calloc(n * ELEMENTSOF(heads) + 1, sizeof(*cells));
         _cleanup_(freep) char **results = calloc(n + 1, sizeof(*results));

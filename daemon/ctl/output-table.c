@@ -231,7 +231,9 @@ int output_cells(FILE *file, const struct output_column *heads, size_t n_heads, 
         for (size_t i = 0; i < n_heads; i++)
                 if (add_column(table, heads[i].name,
                                     (heads[i].is_number ? SCOLS_FL_RIGHT : 0) |
-                                                    (i + 1 == n_heads ? SCOLS_FL_TRUNC : 0)) < 0)
+                                                    (heads[i].is_cut || i + 1 == n_heads ? SCOLS_FL_TRUNC
+                                                                                         : 0) |
+                                                    (width < heads[i].terminal ? SCOLS_FL_HIDDEN : 0)) < 0)
                         return -ENOMEM;
         for (size_t row = 0; row < n_rows; row++) {
                 struct libscols_line *line = scols_table_new_line(table, NULL);

@@ -55,7 +55,7 @@ int output_event(FILE *file, enum output_event event, const Admin__QueryListItem
         fputs("  ", file);
         print_padded(file, isempty(vm) ? "-" : vm, 12);
         fputs("  ", file);
-        output_text(file, item->vmstatus);
+        print_padded(file, item->vmstatus, item->online_presence_case || !isempty(item->result) ? 10 : 0);
         if (item->online_presence_case)
                 fputs(item->online ? "  online" : "  offline", file);
         if (!isempty(item->result)) {
@@ -101,6 +101,7 @@ void output_status(FILE *file, const Systemd__UnitStatus *status) {
         fputc('\n', file);
         output_labelled(file, "Loaded", status->loadstate, NULL);
         output_labelled(file, "Active", status->activestate, status->substate);
-        output_labelled(file, "Freezer", status->freezerstate, NULL);
-        output_labelled(file, "Object", status->path, NULL);
+        /* A unit that is not frozen has the state "running", dead ones, too. */
+        if (!streq(status->freezerstate, "running"))
+                output_labelled(file, "Freezer", status->freezerstate, NULL);
 }

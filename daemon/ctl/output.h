@@ -38,10 +38,11 @@ bool output_may_colour(FILE *file);
 struct output_column {
         const char *name;
         bool is_number;
+        bool is_cut;       /* where the terminal is too narrow for all; the last column always is */
+        unsigned terminal; /* on one of fewer columns it is left out: the others are worth more */
 };
 
-/* Any table: n_rows times n_heads texts, empty ones as "-". The last column is cut where the terminal ends.
- */
+/* Any table: n_rows times n_heads texts, empty ones as "-". */
 int output_cells(FILE *file, const struct output_column *heads, size_t n_heads, const char *const *cells,
                 size_t n_rows);
 

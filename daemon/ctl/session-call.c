@@ -323,7 +323,8 @@ int session_call(struct session *session, const struct session_request *request)
         return EXIT_DONE;
 }
 
-int session_watch(struct session *session, session_told_t told, void *userdata, bool unlimited) {
+int session_watch(struct session *session, session_told_t told, session_done_t done, void *userdata,
+                bool unlimited) {
         static const Admin__Empty message = ADMIN__EMPTY__INIT;
 
         return session_call(session,
@@ -332,6 +333,7 @@ int session_watch(struct session *session, session_told_t told, void *userdata, 
                                         .method = "Watch",
                                         .message = &message.base,
                                         .what = "cannot watch the registry",
+                                        .done = done,
                                         .told = told,
                                         .userdata = userdata,
                                         .unlimited = unlimited,

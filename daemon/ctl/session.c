@@ -61,9 +61,9 @@ static int look_up(struct session *session, struct rpc_address *address, const c
         r = getaddrinfo(host, port, &hints, &found);
         if (r != 0 && !given)
                 return refuse(session, EXIT_USAGE,
-                                "where is %s? Give --addr or set GIVC_ADDR; there is no host of that name "
-                                "(%s)",
-                                host, gai_strerror(r));
+                                "where is %s? Give --addr%s; there is no host of that name (%s)", host,
+                                session->options->verb->of_agent ? "" : " or set GIVC_ADDR",
+                                gai_strerror(r));
         if (r != 0)
                 return refuse(session, EXIT_UNAVAILABLE, "cannot find the address of '%s': %s", host,
                                 gai_strerror(r));

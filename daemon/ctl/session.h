@@ -80,8 +80,9 @@ struct session_request {
 /* Opens the session if need be, and begins a call. */
 int session_call(struct session *session, const struct session_request *request);
 
-/* Begins the endless call that tells told of the registry, by Admin__WatchItems. */
-int session_watch(struct session *session, session_told_t told, void *userdata, bool unlimited);
+/* Begins the endless call that tells told of the registry, by Admin__WatchItems; done may be NULL. */
+int session_watch(struct session *session, session_told_t told, session_done_t done, void *userdata,
+                bool unlimited);
 
 /*
  * What was to be done has ended with status. Told at the next turn of the loop, by which time the channel

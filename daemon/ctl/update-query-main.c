@@ -93,7 +93,8 @@ static int print_json(const struct offer *offers, size_t n) {
 }
 
 static int print_table(const struct offer *offers, size_t n) {
-        static const struct output_column heads[] = { { "NAME" }, { "CURRENT" }, { "STORE PATH" } };
+        static const struct output_column heads[] = { { "NAME", .is_cut = true }, { "CURRENT" },
+                { "STORE PATH" } };
         _cleanup_(freep) const char **cells = calloc(n * ELEMENTSOF(heads) + 1, sizeof(*cells));
 
         if (!cells)

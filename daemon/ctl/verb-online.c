@@ -73,8 +73,23 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
                 session_end(session, look->online ? EXIT_DONE : EXIT_FAILED);
 }
 
+/* That it took too long is no failure of the registry's. */
+static int on_done(struct session *session, const struct rpc_status *status,
+                const ProtobufCMessage *response _unused_, void *userdata) {
+        const struct look *look = userdata;
+        _cleanup_(freep) char *what = NULL;
+        struct rpc_status failure = *status;
+
+        if (status->code == RPC_DEADLINE_EXCEEDED && look->answered) {
+                what = text_printf("cannot wait for %s", look->options->arguments[0]);
+                failure.message = look->registered ? "it is still offline" : "it is still not registered";
+        }
+        session_fail(session, what ?: "cannot watch the registry", &failure);
+        return EXIT_DONE;
+}
+
 static int look_run(struct look *look) {
-        int r = session_watch(look->session, on_told, look, look->options->monitor);
+        int r = session_watch(look->session, on_told, on_done, look, look->options->monitor);
 
         return r == EXIT_DONE ? session_run(look->session) : r;
 }

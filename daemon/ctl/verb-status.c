@@ -16,7 +16,7 @@ struct status {
         struct session *session;
         char *vm, *unit; /* of the journal; of which unit the state is asked, may be the host's */
         char *host;      /* the VM whose agent starts this one; NULL: it is not known */
-        const char *title;
+        char *title;
         json_t *json; /* NULL: printed as it comes */
         json_t *log;
         bool is_vm, active;
@@ -27,7 +27,6 @@ struct status {
 static void on_line(struct session *session, const ProtobufCMessage *message, void *userdata) {
         const Logs__LogEntry *entry = (const Logs__LogEntry *) message;
         struct status *status = userdata;
-        char date[OUTPUT_TIME];
 
         if (status->json) {
                 json_array_append_new(status->log,
@@ -36,11 +35,7 @@ static void on_line(struct session *session, const ProtobufCMessage *message, vo
                                                 output_text_json(entry->message)));
                 return;
         }
-        printf("%s ", output_time(entry->realtimeusec, date));
-        output_text(stdout, entry->identifier);
-        fputs(": ", stdout);
-        output_text(stdout, entry->message);
-        putchar('\n');
+        output_log(stdout, entry);
         session_flush(session);
 }
 
@@ -182,8 +177,9 @@ static void show_agent(struct status *status, const Admin__QueryListItem *agent)
         }
         printf("%s: %s", status->vm, !agent ? "not registered" : online ? "online" : "offline");
         if (agent && agent->since > 0 && agent->since < now)
-                printf(" since %s", timespan_format(now - agent->since, span));
+                printf(" for %s", timespan_format(now - agent->since, span));
         putchar('\n');
+        fflush(stdout); /* before what may be complained of */
 }
 
 /* By the agent's name, givc-VM.service; NULL: it has none such, or there is no memory. */
@@ -194,24 +190,69 @@ static char *vm_of_agent(const Admin__QueryListItem *item) {
         return end ? strndup(name, (size_t) (end - name)) : NULL;
 }
 
-static int on_list(struct session *session, const struct rpc_status *ended, const ProtobufCMessage *response,
-                void *userdata) {
-        const Admin__QueryListResponse *list = (const Admin__QueryListResponse *) response;
-        const Admin__QueryListItem *agent = NULL;
-        struct status *status = userdata;
+static int set_unit(struct status *status, const char *vm, const char *unit) {
+        free(status->vm);
+        free(status->unit);
+        free(status->title);
+        status->is_vm = false;
+        status->vm = strdup(vm);
+        status->unit = strdup(unit);
+        status->title = text_printf("cannot show %s on %s", unit, vm);
+        return status->vm && status->unit && status->title ? EXIT_DONE : fail_errno(-ENOMEM, unit);
+}
 
-        if (ended->code != RPC_OK) {
-                session_fail(session, status->title, ended);
-                return EXIT_DONE;
+/* What is no VM may be a unit, which the registry has once: so it says in which VM. */
+static int find_unit(struct status *status, const Admin__QueryListResponse *list) {
+        const char *given = status->session->options->arguments[0];
+        size_t n = strlen(given);
+
+        for (size_t i = 0; i < list->n_list; i++) {
+                const Admin__QueryListItem *item = list->list[i];
+
+                if (item->vm_name_presence_case && strncmp(item->name, given, n) == 0 &&
+                                (item->name[n] == '\0' || streq(item->name + n, ".service")))
+                        return set_unit(status, item->vmname, item->name);
         }
+        return EXIT_DONE;
+}
+
+static const Admin__QueryListItem *find_agent(
+                const struct status *status, const Admin__QueryListResponse *list) {
         for (size_t i = 0; i < list->n_list; i++) {
                 const Admin__QueryListItem *item = list->list[i];
 
                 if (streq(item->servicetype, "Mgr") && item->vm_name_presence_case &&
                                 streq(item->vmname, status->vm))
-                        agent = item;
-                if (status->is_vm && !status->host && streq(item->name, status->unit))
-                        status->host = vm_of_agent(item);
+                        return item;
+        }
+        return NULL;
+}
+
+static int on_list(struct session *session, const struct rpc_status *ended, const ProtobufCMessage *response,
+                void *userdata) {
+        const Admin__QueryListResponse *list = (const Admin__QueryListResponse *) response;
+        const Admin__QueryListItem *agent;
+        struct status *status = userdata;
+        int r;
+
+        if (ended->code != RPC_OK) {
+                session_fail(session, status->title, ended);
+                return EXIT_DONE;
+        }
+        for (size_t i = 0; i < list->n_list; i++)
+                if (status->is_vm && !status->host && streq(list->list[i]->name, status->unit))
+                        status->host = vm_of_agent(list->list[i]);
+        agent = find_agent(status, list);
+        if (status->is_vm && !agent && !status->host) {
+                r = find_unit(status, list);
+                if (r != EXIT_DONE)
+                        return r;
+                agent = find_agent(status, list);
+        }
+        if (status->is_vm && !agent && !status->host) {
+                complain("neither a VM nor a unit of the name '%s' is registered", status->vm);
+                fprintf(stderr, "'%s query' shows what is registered.\n", program_invocation_short_name);
+                return EXIT_NOT_FOUND;
         }
         show_agent(status, agent);
         /* Nothing starts the host: what there is of it is its agent. */
@@ -296,6 +337,7 @@ static void status_clear(struct status *status) {
         free(status->vm);
         free(status->unit);
         free(status->host);
+        free(status->title);
         json_decref(status->json);
         json_decref(status->log);
 }
@@ -318,7 +360,6 @@ static int read_target(struct status *status, const struct options *options) {
 
 int verb_status(struct session *session, const struct options *options) {
         _cleanup_(status_clear) struct status status = { .session = session };
-        _cleanup_(freep) char *title = NULL;
         int r;
 
         if (options->n_arguments == 0) {
@@ -328,16 +369,15 @@ int verb_status(struct session *session, const struct options *options) {
         r = read_target(&status, options);
         if (r != EXIT_DONE)
                 return r;
-        title = status.is_vm ? text_printf("cannot show VM %s", status.vm)
-                             : text_printf("cannot show %s on %s", status.unit, status.vm);
+        status.title = status.is_vm ? text_printf("cannot show VM %s", status.vm)
+                                    : text_printf("cannot show %s on %s", status.unit, status.vm);
         if (options->json) {
                 status.json = json_object();
                 status.log = json_array();
         }
-        if (!title || (options->json && (!status.json || !status.log)))
+        if (!status.title || (options->json && (!status.json || !status.log)))
                 return fail_errno(-ENOMEM, options->arguments[0]);
-        status.title = title;
-        r = ask_list(session, on_list, title, &status);
+        r = ask_list(session, on_list, status.title, &status);
         if (r == EXIT_DONE)
                 r = session_run(session);
         session_clear_calls(session);

@@ -55,7 +55,7 @@ static int run(struct ensure *ensure, const struct options *options) {
         sd_event_source *timer = NULL;
         int r;
 
-        r = session_watch(ensure->session, on_told, ensure, false);
+        r = session_watch(ensure->session, on_told, NULL, ensure, false);
         if (r != EXIT_DONE)
                 return r;
         r = sd_event_add_time_relative(ensure->session->event, &timer, CLOCK_MONOTONIC, retry * USEC_PER_SEC,

@@ -157,8 +157,9 @@ static int print_json(const struct top *top) {
 #define COLUMNS 6
 
 static int print_table(const struct top *top) {
-        static const struct output_column heads[COLUMNS] = { { "VM" }, { "LOAD", true }, { "MEMORY", true },
-                { "USED", true }, { "PROCESSES", true }, { "BUSIEST" } };
+        static const struct output_column heads[COLUMNS] = { { "VM", .is_cut = true }, { "LOAD", true },
+                { "MEMORY", true, .terminal = 60 }, { "USED", true }, { "PROCESSES", true, .terminal = 60 },
+                { "BUSIEST" } };
         _cleanup_(freep) char(*texts)[COLUMNS][64] = NULL;
         _cleanup_(freep) const char **cells = NULL;
         size_t n = 0, i = 0;
@@ -272,7 +273,7 @@ int verb_top(struct session *session, const struct options *options) {
                                         top.interval_usec == USEC_INFINITY))
                 return fail_usage("--interval: '%s' is no span of time from 100ms on", options->interval);
         session->watches_output = true;
-        r = session_watch(session, on_told, &top, true);
+        r = session_watch(session, on_told, NULL, &top, true);
         if (r == EXIT_DONE)
                 r = session_run(session);
         session_clear_calls(session);

@@ -22,8 +22,9 @@ static const struct action {
 
 /* "cannot freeze demo.service on net-vm"; NULL: ENOMEM. */
 static char *describe(const struct options *options, const char *unit) {
-        return text_printf("cannot %s %s on %s", startswith(options->verb->words, "unit "), unit,
-                        options->name);
+        const char *verb = startswith(options->verb->words, "unit ");
+
+        return text_printf("cannot %s %s on %s", streq(verb, "status") ? "show" : verb, unit, options->name);
 }
 
 static int show_answer(struct session *session, const ProtobufCMessage *response, const char *subject) {

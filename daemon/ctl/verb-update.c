@@ -38,10 +38,10 @@ static int print_table(const Admin__ListGenerationsResponse *response) {
         static const struct output_column heads[] = {
                 { "GENERATION", true },
                 { "CURRENT" },
-                { "DATE" },
-                { "NIXOS" },
-                { "KERNEL" },
-                { "REVISION" },
+                { "DATE", .terminal = 70 },
+                { "NIXOS", .is_cut = true },
+                { "KERNEL", .terminal = 60 },
+                { "REVISION", .is_cut = true, .terminal = 140 },
                 { "STORE PATH" },
         };
         size_t n = response->n_list;

@@ -16,6 +16,7 @@ struct waiting {
         char *vm, *unit;
         char *what;
         Admin__UnitStatusRequest request;
+        char *last; /* its state as was told last; NULL: nothing was told */
         bool reached;
 };
 
@@ -26,6 +27,7 @@ static struct waiting *waiting_free(struct waiting *waiting) {
                 free(waiting->vm);
                 free(waiting->unit);
                 free(waiting->what);
+                free(waiting->last);
                 free(waiting);
                 waiting = next;
         }
@@ -53,12 +55,30 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
         const Systemd__UnitStatus *status = (const Systemd__UnitStatus *) message;
         struct waiting *waiting = userdata;
 
+        free(waiting->last);
+        waiting->last = text_printf("%s (%s)", status->activestate, status->substate);
         if (waiting->reached || !is_in(status, session->options->state ?: DEFAULT_STATE))
                 return;
         waiting->reached = true;
         if (session->options->json)
                 show_status(session->options, status);
         session_settle(session, waiting);
+}
+
+/* That it took too long says less than what the unit is in place of what was waited for. */
+static int on_done(struct session *session, const struct rpc_status *status,
+                const ProtobufCMessage *response _unused_, void *userdata) {
+        const char *states = session->options->state ?: DEFAULT_STATE;
+        struct waiting *waiting = userdata;
+        _cleanup_(freep) char *text = NULL;
+        struct rpc_status failure = *status;
+
+        if (status->code == RPC_DEADLINE_EXCEEDED && waiting->last)
+                text = text_printf("it is still %s, not %s", waiting->last, states);
+        if (text)
+                failure.message = text;
+        session_fail(session, waiting->what, &failure);
+        return EXIT_DONE;
 }
 
 static int add(struct session *session, const char *given, struct waiting **list) {
@@ -88,6 +108,7 @@ static int call(struct session *session, struct waiting *waiting) {
                                         .method = "WatchUnit",
                                         .message = &waiting->request.base,
                                         .what = waiting->what,
+                                        .done = on_done,
                                         .told = on_told,
                                         .userdata = waiting,
                                         .endless = true,

@@ -100,6 +100,6 @@ int verb_watch(struct session *session, const struct options *options) {
         int r;
 
         session->watches_output = true;
-        r = session_watch(session, on_told, &watch, true);
+        r = session_watch(session, on_told, NULL, &watch, true);
         return r == EXIT_DONE ? session_run(session) : r;
 }

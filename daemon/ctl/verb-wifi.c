@@ -45,8 +45,8 @@ static json_t *point_json(const Wifimanager__AccessPoint *point) {
 }
 
 static int print_points(Wifimanager__AccessPoint *const *points, size_t n) {
-        static const struct output_column heads[] = { { "SSID" }, { "SIGNAL", true }, { "IN USE" },
-                { "SECURITY" } };
+        static const struct output_column heads[] = { { "SSID", .is_cut = true }, { "SIGNAL", true },
+                { "IN USE" }, { "SECURITY" } };
         _cleanup_(freep) const char **cells = calloc(4 * n + 1, sizeof(*cells));
         _cleanup_(freep) char(*signals)[12] = calloc(n + 1, sizeof(*signals));
 
@@ -207,7 +207,7 @@ int verb_wifi_connect(struct session *session, const struct options *options) {
         if (r == EXIT_DONE) {
                 message.ssid = (char *) options->arguments[0];
                 message.password = password;
-                r = call(session, "connect", "ConnectNetwork", &message.base, show_response);
+                r = call(session, "join the network", "ConnectNetwork", &message.base, show_response);
         }
         explicit_bzero(password, sizeof(password));
         if (settings)

@@ -17,7 +17,7 @@
         "  --vm=VM          Where they run, if not in the VM that is named after them.\n"                   \
         "APP is an instance, or the beginning of the names of instances: firefox@\n"
 #define FOR_HELP                                                                                            \
-        "  --for=STATE      What to wait for: active, inactive, failed, running, dead, frozen, …,\n"      \
+        "  --for=STATE      What to wait for: active, inactive, failed, running, dead, frozen, ...,\n"      \
         "                   or several of these with commas between them (default: active)\n"
 #define KILL_HELP                                                                                           \
         "  --signal=SIGNAL, -s  By name or number (default: TERM)\n"                                        \
@@ -261,7 +261,7 @@ char *verb_list(const char *family) {
         for (const struct verb *verb = verbs; verb->words; verb++) {
                 char *longer;
 
-                if (family && !verb_is_of(verb, family))
+                if (!verb_is_of(verb, family))
                         continue;
                 longer = text_printf("%s%s%s", strempty(list), list ? ", " : "", verb->words);
                 if (!longer)
@@ -269,5 +269,5 @@ char *verb_list(const char *family) {
                 free(list);
                 list = longer;
         }
-        return family && !list ? verb_list(NULL) : TAKE_PTR(list);
+        return list ? TAKE_PTR(list) : strdup("");
 }

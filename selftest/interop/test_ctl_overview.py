@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """givcctl status, top and test ensure: what they show of a fleet made of grpcio, and of agents that are old or silent."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pty
+import re
 import select
 import signal
+import struct
+import termios
 import threading
 
 import grpc
@@ -20,9 +25,9 @@ def test_a_unit_on_one_screen(ctl, fake, fleet):
     fake.items = [AGENT]
     out, _ = ctl("status", "net-vm/demo", env={"TZ": "UTC"})
     lines = out.splitlines()
-    assert lines[0].startswith("net-vm: online since ")
+    assert lines[0].startswith("net-vm: online for ")
     assert "demo.service - A demo" in out and "active (running)" in out and "exit-code (exited, 3)" in out
-    assert lines[-1] == "2023-11-14 22:13:20 demo: bad\\x1b[1m"
+    assert lines[-1] == "2023-11-14 22:13:20 demo[7]: bad\\x1b[1m"
     asked, logs = fleet.requests
     assert (asked.VmName, asked.Request.UnitName, asked.Request.Verb) == ("net-vm", "demo.service", 0)
     assert (logs.VmName, logs.Request.UnitName, logs.Request.Lines) == ("net-vm", "demo.service", 10)
@@ -65,6 +70,14 @@ def test_an_old_host_knows_the_state_of_a_vm(program, fake, certs):
     assert "active (running)" in out
     [asked] = [request for method, request in fake.requests if method == "GetUnitStatus"]
     assert (asked.VmName, asked.UnitName) == ("ghaf-host", "microvm@net-vm.service")
+
+
+def test_a_unit_is_found_by_its_name_alone(ctl, fake, fleet):
+    fake.items = [AGENT, item("demo.service")]
+    assert ctl("status", "demo")[0].startswith("net-vm: online for ")
+    assert (fleet.requests[0].VmName, fleet.requests[0].Request.UnitName) == ("net-vm", "demo.service")
+    out, err = ctl("status", "dem", code=3)
+    assert out == "" and "neither a VM nor a unit of the name 'dem' is registered" in err
 
 
 def test_what_is_not_there_has_no_status(ctl, fake):
@@ -124,6 +137,34 @@ def test_top_is_drawn_over_itself_on_a_terminal(ctl, fake):
             assert process.wait(TIMEOUT) == 130
     finally:
         os.close(master)
+
+
+def on_terminal(ctl, columns, *arguments):
+    """What it prints on a terminal that is so wide."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    seen = b""
+    try:
+        with running(ctl.start(*arguments, stdout=slave)) as process:
+            os.close(slave)
+            with contextlib.suppress(OSError):  # EIO: all have closed it
+                while part := os.read(master, 4096):
+                    seen += part
+            assert process.wait(TIMEOUT) == 0
+    finally:
+        os.close(master)
+    return seen.decode().splitlines()
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 120])
+@pytest.mark.parametrize("arguments", [["list-units", "net-vm"], ["top", "--limit=1"], ["query"]], ids=" ".join)
+def test_a_table_keeps_its_lines_on_a_narrow_terminal(ctl, fake, fleet, columns, arguments):
+    fake.items = [AGENT, item("a-name-as-long-as-those-that-there-are.service")]
+    fleet.detail.Status.Name = "a-name-as-long-as-those-that-there-are.service"
+    fleet.detail.Status.Description = "What it is, with more words than it takes to say so"
+    lines = on_terminal(ctl, columns, *arguments)
+    assert len(lines) == (3 if arguments == ["query"] else 2)
+    assert max(len(re.sub("\033\\[[0-9;]*[A-Za-z]", "", line)) for line in lines) <= columns
 
 
 @pytest.mark.parametrize("wrong", [["--interval=soon"], ["--interval=1ms"], ["--interval=infinity"], ["--limit=0"], ["x"]])

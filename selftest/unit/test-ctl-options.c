@@ -56,6 +56,8 @@ static const struct {
         { "givcctl start service a.service --vm net-vm", "start service", 1 },
         { "givcctl --vm=net-vm start service a.service b.service", "start service", 2 },
         { "givcctl stop service a.service --vm net-vm", "stop service", 1 },
+        { "givcctl stop net-vm/a.service net-vm/b", "stop service", 2 },
+        { "givcctl start a --vm net-vm", "start service", 1 },
         { "givcctl start app firefox --vm app-vm -- --private", "start app", 2 },
         { "givcctl pause vm app-vm", "pause vm", 1 },
         { "givc-cli pause firefox@0.service", "pause", 1 },
@@ -91,9 +93,11 @@ Test(ctl_options, good) {
 static const struct {
         const char *line, *error; /* that the message contains */
 } bad[] = {
-        { "givcctl", "a verb is missing: one of query" },
+        { "givcctl", "a verb is missing" },
         { "givcctl --json", "a verb is missing" },
-        { "givcctl quary", "unknown verb 'quary'" },
+        { "givcctl quary", "unknown verb 'quary'; did you mean 'query'?" },
+        { "givcctl strat vm a", "unknown verb 'strat'; did you mean 'start'?" },
+        { "givcctl firefox", "unknown verb 'firefox'" },
         { "givcctl start all foo",
                         "unknown verb 'start all': known are start app, start vm, start service" },
         { "givcctl start app", "'start app' wants APP..." },

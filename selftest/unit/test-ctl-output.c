@@ -110,7 +110,7 @@ Test(ctl_output, events) {
         output_event(file, OUTPUT_CHANGED, &a, 1700000000123456);
         cr_assert_str_eq(printed(),
                         "2023-11-14 22:13:20.123  changed  a.service                     net-vm        "
-                        "Running  offline\n");
+                        "Running     offline\n");
 }
 
 /* Sorted by VM; in a VM the machine first, then its agent, its services, its applications. */
