@@ -3,14 +3,14 @@
  * givc-update-query: what givcctl becomes for `update query --source=URL`, with the same command line. It is
  * a program of its own since libcurl, and what that links, would make every start of givcctl slower.
  *
- * The server (ota-update's) answers GET SOURCE/update/PIN with a JSON array of {name, storePath, current,
- * pubKey}.
+ * The server (ota-update's) is asked for SOURCE/update/PIN.
  */
 #include "failure.h"
 #include "http-get.h"
 #include "options.h"
 #include "output.h"
 #include "text.h"
+#include "update-offers.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -63,12 +63,7 @@ static int ask(CURL *curl, const struct options *options, struct http_get *get) 
 
 /* ---- showing it ---- */
 
-struct offer {
-        const char *name, *path, *key;
-        int current;
-};
-
-static int print_raw(const struct offer *offers, size_t n) {
+static int print_raw(const struct update_offer *offers, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 output_text(stdout, offers[i].path);
                 putchar('\n');
@@ -76,7 +71,7 @@ static int print_raw(const struct offer *offers, size_t n) {
         return 0;
 }
 
-static int print_json(const struct offer *offers, size_t n) {
+static int print_json(const struct update_offer *offers, size_t n) {
         json_t *list = json_array();
 
         for (size_t i = 0; i < n; i++)
@@ -92,7 +87,7 @@ static int print_json(const struct offer *offers, size_t n) {
         return output_json(stdout, list);
 }
 
-static int print_table(const struct offer *offers, size_t n) {
+static int print_table(const struct update_offer *offers, size_t n) {
         static const struct output_column heads[] = { { "NAME", .is_cut = true }, { "CURRENT" },
                 { "STORE PATH" } };
         _cleanup_(freep) const char **cells = calloc(n * ELEMENTSOF(heads) + 1, sizeof(*cells));
@@ -109,44 +104,17 @@ static int print_table(const struct offer *offers, size_t n) {
         return output_cells(stdout, heads, ELEMENTSOF(heads), cells, n);
 }
 
-/*
- * Those that are wanted, which point into list: as the deployed command chooses, without --current those
- * alone that are marked as current. NULL: that is no list of updates, or there is no memory.
- */
-static struct offer *read_offers(const struct options *options, json_t *list, size_t *ret_n) {
-        struct offer *offers =
-                        json_is_array(list) ? calloc(json_array_size(list) + 1, sizeof(*offers)) : NULL;
-        size_t n = 0;
-
-        for (size_t i = 0; offers && i < json_array_size(list); i++) {
-                struct offer *offer = &offers[n];
-
-                if (json_unpack(json_array_get(list, i), "{s:s,s:s,s:b,s:s}", "name", &offer->name,
-                                    "storePath", &offer->path, "current", &offer->current, "pubKey",
-                                    &offer->key) < 0) {
-                        free(offers);
-                        return NULL;
-                }
-                n += options->current || offer->current;
-        }
-        *ret_n = n;
-        return offers;
-}
-
 static int show(const struct options *options, const struct buffer *body) {
-        json_t *list = json_loadb((const char *) buffer_bytes(body), buffer_length(body),
-                        JSON_REJECT_DUPLICATES, NULL);
-        size_t n = 0;
-        _cleanup_(freep) struct offer *offers = read_offers(options, list, &n);
-        int r = -EBADMSG;
+        _cleanup_(update_offers_clear) struct update_offers offers = {};
+        int r = update_offers_read(
+                        &offers, (const char *) buffer_bytes(body), buffer_length(body), options->current);
 
-        if (offers && options->raw)
-                r = print_raw(offers, n);
-        else if (offers && (options->json || options->compatible))
-                r = print_json(offers, n);
-        else if (offers)
-                r = print_table(offers, n);
-        json_decref(list);
+        if (r >= 0 && options->raw)
+                r = print_raw(offers.offers, offers.n);
+        else if (r >= 0 && (options->json || options->compatible))
+                r = print_json(offers.offers, offers.n);
+        else if (r >= 0)
+                r = print_table(offers.offers, offers.n);
         if (r == -EBADMSG) {
                 complain("the server's answer is no list of updates");
                 return EXIT_FAILED;
