@@ -7,6 +7,8 @@
 
 #include "text.h"
 
+#include <jansson.h>
+
 /* Lines for people: nothing in them that a terminal obeys, or that is no text. */
 static inline void check_shown(const char *text, size_t n) {
         must(text_is_utf8(text, n), "what is shown is UTF-8");
@@ -29,4 +31,19 @@ static inline void shown_open(struct shown *shown) {
 
 static inline void shown_close(struct shown *shown) {
         must(fclose(shown->file) == 0, "there is memory");
+}
+
+/* A value a line. */
+static inline void check_json(const char *text, size_t n) {
+        const char *end = text + n;
+
+        while (text < end) {
+                const char *newline = memchr(text, '\n', (size_t) (end - text));
+                json_t *value = newline ? json_loadb(text, (size_t) (newline - text), JSON_ALLOW_NUL, NULL)
+                                        : NULL;
+
+                must(value != NULL, "JSON is JSON");
+                json_decref(value);
+                text = newline + 1;
+        }
 }
