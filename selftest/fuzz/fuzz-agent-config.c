@@ -24,6 +24,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 return 0;
         }
         must(config.name && config.agent && config.services && config.warnings, "what is never NULL is not");
+        must(text_is_host_name(config.name) && text_is_unit_name(config.agent), "an agent has a name");
+        for (char **unit = config.services; *unit; unit++)
+                must(text_is_unit_name(*unit), "a service is a unit");
+        for (char **unit = config.system_vms; *unit; unit++)
+                must(text_is_unit_name(*unit), "and so is a VM's");
         config_clear(&config);
         return 0;
 }

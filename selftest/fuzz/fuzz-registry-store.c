@@ -44,6 +44,20 @@ static void make_file(struct buffer *file, const uint8_t *data, size_t size) {
         }
 }
 
+/* It is in the other one, too, and the same as far as that is kept. */
+static void check_kept(const struct registry_entry *entry, void *userdata) {
+        const struct registry_entry *other = registry_find(userdata, entry->name);
+
+        must(other && streq(other->agent->vm, entry->agent->vm), "each is kept, with its agent");
+        must(component_type_to_wire(other->type) == component_type_to_wire(entry->type), "and its type");
+        must(streq(strempty(other->description), strempty(entry->description)), "and its description");
+        must(streq(other->agent->transport.address, entry->agent->transport.address) &&
+                                        streq(other->agent->transport.protocol,
+                                                        entry->agent->transport.protocol) &&
+                                        streq(other->agent->transport.port, entry->agent->transport.port),
+                        "and where it is reached");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         _cleanup_(registry_store_freep) struct registry_store *store = NULL;
         _cleanup_(registry_freep) struct registry *registry = NULL, *again = NULL;
@@ -62,7 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         must(registry_store_read(registry, fd) >= 0, "what was kept can be read, as far as it goes");
         must(registry_store_new(&store, registry) == 0, "a registry can be kept");
         must(registry_store_read(again, registry_store_fd(store)) >= 0, "and read again");
-        must(registry_count(again) == registry_count(registry), "and is the same");
+        must(registry_count(again) == registry_count(registry), "and is as large");
+        registry_foreach(registry, check_kept, again);
         store = registry_store_free(store);
         return 0;
 }
