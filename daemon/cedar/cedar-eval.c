@@ -2,6 +2,7 @@
 #include "cedar-eval.h"
 
 #include "cedar-build.h"
+#include "cedar-eval-internal.h"
 #include "text.h"
 
 #include <stdarg.h>
@@ -10,7 +11,7 @@
 /* Texts of others in messages. */
 #define SHOWN_MAX 80
 
-static bool _printf_(2, 3) fail(struct cedar_evaluation *e, const char *format, ...) {
+bool cedar_fail(struct cedar_evaluation *e, const char *format, ...) {
         char message[512];
         va_list ap;
 
@@ -21,37 +22,34 @@ static bool _printf_(2, 3) fail(struct cedar_evaluation *e, const char *format, 
         return false;
 }
 
-static bool starve(struct cedar_evaluation *e) {
+bool cedar_starve(struct cedar_evaluation *e) {
         e->starved = true;
         e->failure = "out of memory";
         return false;
 }
 
-/* Whole characters: messages are told as texts, which must be UTF-8. */
-static int shown_length(struct cedar_text text) {
+int cedar_shown_length(struct cedar_text text) {
         size_t n = MIN(text.n, (size_t) SHOWN_MAX);
 
         return (int) (n - text_unfinished_length(text.s, n));
 }
 
-#define SHOWN(text) shown_length(text), (text).s
-
-static bool expect_kind(struct cedar_evaluation *e, const struct cedar_value *value, enum cedar_kind kind,
+bool cedar_expect_kind(struct cedar_evaluation *e, const struct cedar_value *value, enum cedar_kind kind,
                 const char *what) {
         return value->kind == kind ||
-                        fail(e, "%s takes %s, not %s", what, cedar_kind_name(kind),
+                        cedar_fail(e, "%s takes %s, not %s", what, cedar_kind_name(kind),
                                         cedar_kind_name(value->kind));
 }
 
-static bool evaluate_kind(struct cedar_evaluation *e, const struct cedar_node *node, enum cedar_kind kind,
+bool cedar_evaluate_kind(struct cedar_evaluation *e, const struct cedar_node *node, enum cedar_kind kind,
                 const char *what, struct cedar_value *ret) {
-        return cedar_evaluate(e, node, ret) && expect_kind(e, ret, kind, what);
+        return cedar_evaluate(e, node, ret) && cedar_expect_kind(e, ret, kind, what);
 }
 
 bool cedar_evaluate_bool(struct cedar_evaluation *e, const struct cedar_node *node, bool *ret) {
         struct cedar_value value;
 
-        if (!evaluate_kind(e, node, CEDAR_BOOL, "a condition", &value))
+        if (!cedar_evaluate_kind(e, node, CEDAR_BOOL, "a condition", &value))
                 return false;
         *ret = value.boolean;
         return true;
@@ -63,11 +61,11 @@ static bool evaluate_and_or(
                 struct cedar_evaluation *e, const struct cedar_node *node, struct cedar_value *ret) {
         const char *what = cedar_op_symbol(node->op);
 
-        if (!evaluate_kind(e, node->left, CEDAR_BOOL, what, ret))
+        if (!cedar_evaluate_kind(e, node->left, CEDAR_BOOL, what, ret))
                 return false;
         if (ret->boolean == (node->op == CEDAR_OP_OR))
                 return true;
-        return evaluate_kind(e, node->right, CEDAR_BOOL, what, ret);
+        return cedar_evaluate_kind(e, node->right, CEDAR_BOOL, what, ret);
 }
 
 static bool evaluate_equality(
@@ -88,7 +86,7 @@ static bool evaluate_order(
                 return false;
         if (a.kind != b.kind ||
                         (a.kind != CEDAR_LONG && a.kind != CEDAR_DATETIME && a.kind != CEDAR_DURATION))
-                return fail(e, "%s compares two longs, datetimes or durations, not %s and %s",
+                return cedar_fail(e, "%s compares two longs, datetimes or durations, not %s and %s",
                                 cedar_op_symbol(node->op), cedar_kind_name(a.kind), cedar_kind_name(b.kind));
         switch (node->op) {
         case CEDAR_OP_LT:
@@ -115,13 +113,14 @@ static bool evaluate_arithmetic(
 
         /* Both are evaluated before either is judged. */
         if (!cedar_evaluate(e, node->left, &a) || !cedar_evaluate(e, node->right, &b) ||
-                        !expect_kind(e, &a, CEDAR_LONG, what) || !expect_kind(e, &b, CEDAR_LONG, what))
+                        !cedar_expect_kind(e, &a, CEDAR_LONG, what) ||
+                        !cedar_expect_kind(e, &b, CEDAR_LONG, what))
                 return false;
         overflow = node->op == CEDAR_OP_ADD        ? __builtin_add_overflow(a.number, b.number, &number)
                         : node->op == CEDAR_OP_SUB ? __builtin_sub_overflow(a.number, b.number, &number)
                                                    : __builtin_mul_overflow(a.number, b.number, &number);
         if (overflow)
-                return fail(e, "%s overflows 64 bits", what);
+                return cedar_fail(e, "%s overflows 64 bits", what);
         *ret = cedar_long(number);
         return true;
 }
@@ -129,15 +128,15 @@ static bool evaluate_arithmetic(
 static bool evaluate_negation(
                 struct cedar_evaluation *e, const struct cedar_node *node, struct cedar_value *ret) {
         if (node->op == CEDAR_OP_NOT) {
-                if (!evaluate_kind(e, node->left, CEDAR_BOOL, "!", ret))
+                if (!cedar_evaluate_kind(e, node->left, CEDAR_BOOL, "!", ret))
                         return false;
                 ret->boolean = !ret->boolean;
                 return true;
         }
-        if (!evaluate_kind(e, node->left, CEDAR_LONG, "-", ret))
+        if (!cedar_evaluate_kind(e, node->left, CEDAR_LONG, "-", ret))
                 return false;
         return !__builtin_sub_overflow(INT64_C(0), ret->number, &ret->number) ||
-                        fail(e, "- overflows 64 bits");
+                        cedar_fail(e, "- overflows 64 bits");
 }
 
 /* Whether the entity is in one, or in one of a set, all of which must be entities. */
@@ -148,9 +147,10 @@ static bool is_in(struct cedar_evaluation *e, const struct cedar_uid *uid, const
                 return true;
         }
         if (where->kind != CEDAR_SET)
-                return fail(e, "in takes an entity or a set of them, not %s", cedar_kind_name(where->kind));
+                return cedar_fail(e, "in takes an entity or a set of them, not %s",
+                                cedar_kind_name(where->kind));
         for (size_t i = 0; i < where->set->n; i++)
-                if (!expect_kind(e, &where->set->items[i], CEDAR_ENTITY, "in"))
+                if (!cedar_expect_kind(e, &where->set->items[i], CEDAR_ENTITY, "in"))
                         return false;
         *ret = false;
         for (size_t i = 0; i < where->set->n && !*ret; i++)
@@ -163,7 +163,7 @@ static bool evaluate_in(struct cedar_evaluation *e, const struct cedar_node *nod
         bool in;
 
         if (!cedar_evaluate(e, node->left, &a) || !cedar_evaluate(e, node->right, &b) ||
-                        !expect_kind(e, &a, CEDAR_ENTITY, "in") || !is_in(e, a.uid, &b, &in))
+                        !cedar_expect_kind(e, &a, CEDAR_ENTITY, "in") || !is_in(e, a.uid, &b, &in))
                 return false;
         *ret = cedar_bool(in);
         return true;
@@ -173,7 +173,7 @@ static bool evaluate_is(struct cedar_evaluation *e, const struct cedar_node *nod
         struct cedar_value value, where;
         bool is;
 
-        if (!evaluate_kind(e, node->left, CEDAR_ENTITY, "is", &value))
+        if (!cedar_evaluate_kind(e, node->left, CEDAR_ENTITY, "is", &value))
                 return false;
         is = cedar_text_equal(value.uid->type, node->name);
         if (is && node->right &&
@@ -187,7 +187,7 @@ static bool evaluate_like(
                 struct cedar_evaluation *e, const struct cedar_node *node, struct cedar_value *ret) {
         struct cedar_value value;
 
-        if (!evaluate_kind(e, node->left, CEDAR_STRING, "like", &value))
+        if (!cedar_evaluate_kind(e, node->left, CEDAR_STRING, "like", &value))
                 return false;
         *ret = cedar_bool(cedar_pattern_match(node->pattern, value.text));
         return true;
@@ -196,7 +196,7 @@ static bool evaluate_like(
 static bool evaluate_if(struct cedar_evaluation *e, const struct cedar_node *node, struct cedar_value *ret) {
         struct cedar_value condition;
 
-        if (!evaluate_kind(e, node->left, CEDAR_BOOL, "if", &condition))
+        if (!cedar_evaluate_kind(e, node->left, CEDAR_BOOL, "if", &condition))
                 return false;
         return cedar_evaluate(e, condition.boolean ? node->right : node->third, ret);
 }
@@ -217,16 +217,18 @@ static bool evaluate_has(
         } else if (object.kind == CEDAR_RECORD)
                 record = object.record;
         else
-                return fail(e, "has takes an entity or a record, not %s", cedar_kind_name(object.kind));
+                return cedar_fail(
+                                e, "has takes an entity or a record, not %s", cedar_kind_name(object.kind));
         *ret = cedar_bool(record && cedar_record_get(record, node->name));
         return true;
 }
 
-static const struct cedar_entity *find_entity(struct cedar_evaluation *e, const struct cedar_uid *uid) {
+const struct cedar_entity *cedar_expect_entity(struct cedar_evaluation *e, const struct cedar_uid *uid) {
         const struct cedar_entity *entity = cedar_entities_find(e->entities, uid);
 
         if (!entity)
-                (void) fail(e, "there is no entity %.*s::\"%.*s\"", SHOWN(uid->type), SHOWN(uid->id));
+                (void) cedar_fail(e, "there is no entity %.*s::\"%.*s\"", CEDAR_SHOWN(uid->type),
+                                CEDAR_SHOWN(uid->id));
         return entity;
 }
 
@@ -240,56 +242,33 @@ static bool evaluate_get(
         if (!cedar_evaluate(e, node->left, &object))
                 return false;
         if (object.kind == CEDAR_ENTITY) {
-                entity = find_entity(e, object.uid);
+                entity = cedar_expect_entity(e, object.uid);
                 if (!entity)
                         return false;
                 record = entity->attributes;
         } else if (object.kind == CEDAR_RECORD)
                 record = object.record;
         else
-                return fail(e, "%s has no attributes", cedar_kind_name(object.kind));
+                return cedar_fail(e, "%s has no attributes", cedar_kind_name(object.kind));
         value = cedar_record_get(record, node->name);
         if (!value)
-                return fail(e, "there is no attribute \"%.*s\"", SHOWN(node->name));
+                return cedar_fail(e, "there is no attribute \"%.*s\"", CEDAR_SHOWN(node->name));
         *ret = *value;
         return true;
 }
 
-static bool evaluate_tag(struct cedar_evaluation *e, const struct cedar_node *node,
-                const struct cedar_value *object, const struct cedar_value *key, struct cedar_value *ret) {
-        const char *what = cedar_method_name(node->method);
-        const struct cedar_entity *entity;
-        const struct cedar_value *value;
-
-        if (!expect_kind(e, object, CEDAR_ENTITY, what) || !expect_kind(e, key, CEDAR_STRING, what))
-                return false;
-        if (node->method == CEDAR_METHOD_HAS_TAG) {
-                entity = cedar_entities_find(e->entities, object->uid);
-                *ret = cedar_bool(entity && cedar_record_get(entity->tags, key->text));
-                return true;
-        }
-        entity = find_entity(e, object->uid);
-        if (!entity)
-                return false;
-        value = cedar_record_get(entity->tags, key->text);
-        if (!value)
-                return fail(e, "there is no tag \"%.*s\"", SHOWN(key->text));
-        *ret = *value;
-        return true;
-}
-
-/* ---- sets and records ---- */
+/* ---- sets, records and values of extension types ---- */
 
 static bool evaluate_set(
                 struct cedar_evaluation *e, const struct cedar_node *node, struct cedar_value *ret) {
         struct cedar_value *items = arena_alloc(e->arena, node->set.n * sizeof(*items));
 
         if (!items)
-                return starve(e);
+                return cedar_starve(e);
         for (size_t i = 0; i < node->set.n; i++)
                 if (!cedar_evaluate(e, node->set.items[i], &items[i]))
                         return false;
-        return cedar_set_new(e->arena, items, node->set.n, ret) == 0 || starve(e);
+        return cedar_set_new(e->arena, items, node->set.n, ret) == 0 || cedar_starve(e);
 }
 
 static bool evaluate_record(
@@ -297,38 +276,14 @@ static bool evaluate_record(
         struct cedar_field *fields = arena_alloc(e->arena, node->record.n * sizeof(*fields));
 
         if (!fields)
-                return starve(e);
+                return cedar_starve(e);
         for (size_t i = 0; i < node->record.n; i++) {
                 fields[i].key = node->record.members[i].key;
                 if (!cedar_evaluate(e, node->record.members[i].node, &fields[i].value))
                         return false;
         }
-        return cedar_record_new(e->arena, fields, node->record.n, ret) == 0 || starve(e);
+        return cedar_record_new(e->arena, fields, node->record.n, ret) == 0 || cedar_starve(e);
 }
-
-static bool evaluate_containment(struct cedar_evaluation *e, const struct cedar_node *node,
-                const struct cedar_value *object, const struct cedar_value *argument,
-                struct cedar_value *ret) {
-        const char *what = cedar_method_name(node->method);
-        size_t n = 0;
-
-        if (!expect_kind(e, object, CEDAR_SET, what))
-                return false;
-        if (node->method == CEDAR_METHOD_IS_EMPTY || node->method == CEDAR_METHOD_CONTAINS) {
-                *ret = cedar_bool(node->method == CEDAR_METHOD_IS_EMPTY
-                                                ? object->set->n == 0
-                                                : cedar_set_contains(object->set, argument));
-                return true;
-        }
-        if (!expect_kind(e, argument, CEDAR_SET, what))
-                return false;
-        for (size_t i = 0; i < argument->set->n; i++)
-                n += cedar_set_contains(object->set, &argument->set->items[i]);
-        *ret = cedar_bool(node->method == CEDAR_METHOD_CONTAINS_ALL ? n == argument->set->n : n > 0);
-        return true;
-}
-
-/* ---- extension types ---- */
 
 static bool evaluate_call(
                 struct cedar_evaluation *e, const struct cedar_node *node, struct cedar_value *ret) {
@@ -336,136 +291,14 @@ static bool evaluate_call(
         struct cedar_value argument;
         int r;
 
-        if (!evaluate_kind(e, node->left, CEDAR_STRING, name, &argument))
+        if (!cedar_evaluate_kind(e, node->left, CEDAR_STRING, name, &argument))
                 return false;
         r = cedar_function_apply(e->arena, node->function, argument.text, ret);
         if (r == -ENOMEM)
-                return starve(e);
+                return cedar_starve(e);
         return r == 0 ||
-                        fail(e, "\"%.*s\" is no %s: %s is", SHOWN(argument.text), name,
+                        cedar_fail(e, "\"%.*s\" is no %s: %s is", CEDAR_SHOWN(argument.text), name,
                                         cedar_function_expects(node->function));
-}
-
-static bool evaluate_ip(struct cedar_evaluation *e, const struct cedar_node *node,
-                const struct cedar_value *object, const struct cedar_value *argument,
-                struct cedar_value *ret) {
-        const char *what = cedar_method_name(node->method);
-
-        if (!expect_kind(e, object, CEDAR_IP, what))
-                return false;
-        switch (node->method) {
-        case CEDAR_METHOD_IS_IPV4:
-                *ret = cedar_bool(!object->ip->is_v6);
-                return true;
-        case CEDAR_METHOD_IS_IPV6:
-                *ret = cedar_bool(object->ip->is_v6);
-                return true;
-        case CEDAR_METHOD_IS_LOOPBACK:
-                *ret = cedar_bool(cedar_ip_is_loopback(object->ip));
-                return true;
-        case CEDAR_METHOD_IS_MULTICAST:
-                *ret = cedar_bool(cedar_ip_is_multicast(object->ip));
-                return true;
-        default:
-                if (!expect_kind(e, argument, CEDAR_IP, what))
-                        return false;
-                *ret = cedar_bool(cedar_ip_is_in_range(object->ip, argument->ip));
-                return true;
-        }
-}
-
-static bool evaluate_decimal(struct cedar_evaluation *e, const struct cedar_node *node,
-                const struct cedar_value *object, const struct cedar_value *argument,
-                struct cedar_value *ret) {
-        const char *what = cedar_method_name(node->method);
-        int64_t a, b;
-
-        if (!expect_kind(e, object, CEDAR_DECIMAL, what) || !expect_kind(e, argument, CEDAR_DECIMAL, what))
-                return false;
-        a = object->number;
-        b = argument->number;
-        *ret = cedar_bool(node->method == CEDAR_METHOD_LESS_THAN                          ? a < b
-                                        : node->method == CEDAR_METHOD_LESS_THAN_OR_EQUAL ? a <= b
-                                        : node->method == CEDAR_METHOD_GREATER_THAN       ? a > b
-                                                                                          : a >= b);
-        return true;
-}
-
-static bool evaluate_datetime(struct cedar_evaluation *e, const struct cedar_node *node,
-                const struct cedar_value *object, const struct cedar_value *argument,
-                struct cedar_value *ret) {
-        const char *what = cedar_method_name(node->method);
-        enum cedar_kind kind = CEDAR_DATETIME;
-        bool overflow = false;
-        int64_t number;
-
-        if (!expect_kind(e, object, CEDAR_DATETIME, what))
-                return false;
-        if (argument &&
-                        !expect_kind(e, argument,
-                                        node->method == CEDAR_METHOD_OFFSET ? CEDAR_DURATION
-                                                                            : CEDAR_DATETIME,
-                                        what))
-                return false;
-        switch (node->method) {
-        case CEDAR_METHOD_OFFSET:
-                overflow = __builtin_add_overflow(object->number, argument->number, &number);
-                break;
-        case CEDAR_METHOD_DURATION_SINCE:
-                overflow = __builtin_sub_overflow(object->number, argument->number, &number);
-                kind = CEDAR_DURATION;
-                break;
-        case CEDAR_METHOD_TO_DATE:
-                overflow = cedar_datetime_to_date(object->number, &number) < 0;
-                break;
-        default:
-                number = cedar_datetime_to_time(object->number);
-                kind = CEDAR_DURATION;
-                break;
-        }
-        if (overflow)
-                return fail(e, "%s overflows 64 bits of milliseconds", what);
-        *ret = (struct cedar_value){ .kind = kind, .number = number };
-        return true;
-}
-
-static bool evaluate_duration(struct cedar_evaluation *e, const struct cedar_node *node,
-                const struct cedar_value *object, struct cedar_value *ret) {
-        static const int64_t units[] = {
-                [CEDAR_METHOD_TO_MILLISECONDS] = 1,
-                [CEDAR_METHOD_TO_SECONDS] = 1000,
-                [CEDAR_METHOD_TO_MINUTES] = 1000 * 60,
-                [CEDAR_METHOD_TO_HOURS] = 1000 * 60 * 60,
-                [CEDAR_METHOD_TO_DAYS] = 1000 * 60 * 60 * 24,
-        };
-
-        if (!expect_kind(e, object, CEDAR_DURATION, cedar_method_name(node->method)))
-                return false;
-        *ret = cedar_long(object->number / units[node->method]);
-        return true;
-}
-
-static bool evaluate_method(
-                struct cedar_evaluation *e, const struct cedar_node *node, struct cedar_value *ret) {
-        struct cedar_value object, argument;
-        const struct cedar_value *a = node->right ? &argument : NULL;
-
-        if (!cedar_evaluate(e, node->left, &object) || (a && !cedar_evaluate(e, node->right, &argument)))
-                return false;
-        switch (node->method) {
-        case CEDAR_METHOD_CONTAINS ... CEDAR_METHOD_IS_EMPTY:
-                return evaluate_containment(e, node, &object, a, ret);
-        case CEDAR_METHOD_GET_TAG ... CEDAR_METHOD_HAS_TAG:
-                return evaluate_tag(e, node, &object, a, ret);
-        case CEDAR_METHOD_IS_IPV4 ... CEDAR_METHOD_IS_IN_RANGE:
-                return evaluate_ip(e, node, &object, a, ret);
-        case CEDAR_METHOD_LESS_THAN ... CEDAR_METHOD_GREATER_THAN_OR_EQUAL:
-                return evaluate_decimal(e, node, &object, a, ret);
-        case CEDAR_METHOD_OFFSET ... CEDAR_METHOD_TO_TIME:
-                return evaluate_datetime(e, node, &object, a, ret);
-        default:
-                return evaluate_duration(e, node, &object, ret);
-        }
 }
 
 /* ---- all of them ---- */
@@ -529,10 +362,10 @@ bool cedar_evaluate(struct cedar_evaluation *e, const struct cedar_node *node, s
         case CEDAR_OP_CALL:
                 return evaluate_call(e, node, ret);
         case CEDAR_OP_WRONG:
-                return fail(e, "%s takes another number of arguments: %u", node->wrong.name,
+                return cedar_fail(e, "%s takes another number of arguments: %u", node->wrong.name,
                                 node->wrong.wanted);
         default:
-                return evaluate_method(e, node, ret);
+                return cedar_evaluate_method(e, node, ret);
         }
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* What cedar-parser.c (policies) and cedar-expression.c share. Functions return 0, -EINVAL with *ret_error
- * set, or -ENOMEM. */
+/* What cedar-parser.c (policies), cedar-expression.c (operators) and cedar-primary.c share. Functions return
+ * 0, -EINVAL with *ret_error set, or -ENOMEM. */
 
 #include "cedar-lexer.h"
 #include "cedar-node.h"
@@ -42,3 +42,15 @@ int cedar_parser_uid_of(struct cedar_parser *parser, struct cedar_text type, con
 
 /* cedar-expression.c */
 int cedar_parser_expression(struct cedar_parser *parser, const struct cedar_node **ret);
+
+/* cedar-primary.c. In *node is what stands before, and then what it has become. */
+int cedar_parser_primary(struct cedar_parser *parser, const struct cedar_node **ret);
+int cedar_parser_accesses(struct cedar_parser *parser, const struct cedar_node **node);
+/* node.name */
+int cedar_parser_add_get(
+                struct cedar_parser *parser, struct cedar_text name, const struct cedar_node **node);
+/* A copy of the node, unless it is too deep. */
+int cedar_parser_add_node(
+                struct cedar_parser *parser, const struct cedar_node *node, const struct cedar_node **ret);
+/* The digits of the token, which is not taken; limit is the largest number that is one. */
+int cedar_parser_number(struct cedar_parser *parser, uint64_t limit, uint64_t *ret);
