@@ -12,6 +12,7 @@ struct cedar_policy_reader {
         struct cedar_json_error error;
         struct cedar_policy *policies;
         size_t n;
+        json_t *places; /* in policies, by id */
 };
 
 /* A member of a name that is not known may be a known one that is misspelt. known ends with NULL; each of

@@ -149,6 +149,8 @@ static int add_policy(struct cedar_policy_reader *reader, const char *id, struct
         reader->policies = cedar_grow(reader->arena, reader->policies, reader->n, sizeof(*reader->policies));
         if (!reader->policies)
                 return -ENOMEM;
+        if (json_object_set_new(reader->places, id, json_integer((json_int_t) reader->n)) < 0)
+                return -ENOMEM;
         policy = &reader->policies[reader->n++];
         *policy = (struct cedar_policy){ .id = cedar_text_copy(reader->arena, cedar_text_of(id)) };
         *ret = policy;
@@ -186,10 +188,9 @@ static int read_policy(
 }
 
 static struct cedar_policy *find_policy(const struct cedar_policy_reader *reader, const char *id) {
-        for (size_t i = 0; i < reader->n; i++)
-                if (cedar_text_equal(reader->policies[i].id, cedar_text_of(id)))
-                        return &reader->policies[i];
-        return NULL;
+        const json_t *place = json_object_get(reader->places, id);
+
+        return place ? &reader->policies[json_integer_value(place)] : NULL;
 }
 
 static int read_all(struct cedar_policy_reader *reader, const json_t *json, bool template) {
@@ -274,16 +275,18 @@ static int read_policy_set(struct cedar_policy_reader *reader, const json_t *jso
 
 int cedar_parse_policy_json(struct arena *arena, const char *name, const char *text, size_t size,
                 struct cedar_policy **ret, size_t *ret_n, char **ret_error) {
-        struct cedar_policy_reader reader = { .arena = arena, .error.name = name };
+        struct cedar_policy_reader reader = { .arena = arena, .error.name = name, .places = json_object() };
         json_t *document = NULL;
-        int r;
+        int r = -ENOMEM;
 
-        r = cedar_json_load(&document, text, size, CEDAR_TEXT_MAX, &reader.error);
+        if (reader.places)
+                r = cedar_json_load(&document, text, size, CEDAR_TEXT_MAX, &reader.error);
         if (r == 0 && json_object_get(document, "effect"))
                 r = read_policy(&reader, "policy0", document, false);
         else if (r == 0)
                 r = read_policy_set(&reader, document);
         json_decref(document);
+        json_decref(reader.places);
         *ret = reader.policies;
         *ret_n = reader.n;
         *ret_error = reader.error.message;
