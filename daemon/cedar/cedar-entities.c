@@ -21,8 +21,14 @@ struct cedar_entities {
         size_t n, n_slots; /* of the table: a power of two */
         struct cedar_entity *entities;
         struct cedar_entity **table; /* by hash, and onwards */
-        enum visit *visits;          /* by index, while they are read */
+        enum visit *visits;          /* by index, while ancestors are found */
         size_t n_ancestors;          /* of all of them together */
+};
+
+/* On the way from an entity to what it is in. */
+struct step {
+        struct cedar_entity *entity;
+        size_t next; /* of its parents */
 };
 
 /* Its place in the table: where it stands, or would. */
@@ -87,47 +93,128 @@ static size_t merge_uids(const struct cedar_uid **out, const struct cedar_uid *c
         return n;
 }
 
-/* Adds what its parents are in to its parents, which is what its list has as long as it was not visited. */
-static int find_ancestors(struct cedar_entities *entities, struct cedar_entity *entity, unsigned depth,
-                struct cedar_json_error *error) {
-        enum visit *visit = &entities->visits[entity - entities->entities];
-        const struct cedar_uid **parents = entity->ancestors, **all = entity->ancestors;
-        size_t n = entity->n_ancestors, n_parents = n;
-        int r;
+/* Lists in order that stand one behind the other, each up to its end, are merged by twos into one. Returns
+ * how many it has; *items and *spare, which has as much room, may change places. */
+static size_t merge_lists(const struct cedar_uid ***items, const struct cedar_uid ***spare, size_t *ends,
+                size_t n_lists) {
+        while (n_lists > 1) {
+                const struct cedar_uid **in = *items, **out = *spare;
+                size_t start = 0, n = 0, merged = 0;
 
-        if (*visit == VISITED)
-                return 0;
-        if (*visit == VISITING)
-                return cedar_json_fail(
-                                error, "%s::\"%s\" is in itself", entity->uid->type.s, entity->uid->id.s);
-        if (depth > CEDAR_JSON_DEPTH_MAX)
-                return cedar_json_fail(
-                                error, "entities are in each other more than %d deep", CEDAR_JSON_DEPTH_MAX);
-        *visit = VISITING;
-        for (size_t i = 0; i < n_parents; i++) {
-                struct cedar_entity *parent = *find_slot(entities, parents[i]);
-                const struct cedar_uid **merged;
+                for (size_t i = 0; i < n_lists; i += 2) {
+                        size_t middle = ends[i], end = i + 1 < n_lists ? ends[i + 1] : middle;
 
-                r = parent ? find_ancestors(entities, parent, depth + 1, error) : 0;
-                if (r < 0)
-                        return r;
+                        n += merge_uids(out + n, in + start, middle - start, in + middle, end - middle);
+                        ends[merged++] = n;
+                        start = end;
+                }
+                *items = out;
+                *spare = in;
+                n_lists = merged;
+        }
+        return ends[0];
+}
+
+/* Its parents, which is what its list has as long as it was not visited, and what those are in: size of them
+ * in n_lists lists, where some are named more than once. */
+static int join_ancestors(
+                struct cedar_entities *entities, struct cedar_entity *entity, size_t size, size_t n_lists) {
+        _cleanup_(freep) const struct cedar_uid **room = malloc(2 * size * sizeof(*room));
+        _cleanup_(freep) size_t *ends = malloc(n_lists * sizeof(*ends));
+        const struct cedar_uid **items = room, **spare = room + size;
+        size_t n = entity->n_ancestors;
+
+        if (!room || !ends)
+                return -ENOMEM;
+        memcpy(items, entity->ancestors, n * sizeof(*items));
+        ends[0] = n;
+        n_lists = 1;
+        for (size_t i = 0; i < entity->n_ancestors; i++) {
+                const struct cedar_entity *parent = *find_slot(entities, entity->ancestors[i]);
+
                 if (!parent || parent->n_ancestors == 0)
                         continue;
-                merged = arena_alloc(&entities->arena, (n + parent->n_ancestors) * sizeof(*merged));
-                if (!merged)
-                        return -ENOMEM;
-                n = merge_uids(merged, (const struct cedar_uid *const *) all, n,
-                                (const struct cedar_uid *const *) parent->ancestors, parent->n_ancestors);
-                all = merged;
+                memcpy(items + n, parent->ancestors, parent->n_ancestors * sizeof(*items));
+                n += parent->n_ancestors;
+                ends[n_lists++] = n;
         }
-        entities->n_ancestors += n;
-        if (entities->n_ancestors > CEDAR_ANCESTORS_MAX)
+        n = merge_lists(&items, &spare, ends, n_lists);
+        entity->ancestors = arena_alloc(&entities->arena, n * sizeof(*items));
+        if (!entity->ancestors)
+                return -ENOMEM;
+        memcpy(entity->ancestors, items, n * sizeof(*items));
+        entity->n_ancestors = n;
+        return 0;
+}
+
+/* Its parents have been visited. */
+static int add_ancestors(struct cedar_entities *entities, struct cedar_entity *entity,
+                struct cedar_json_error *error) {
+        size_t size = entity->n_ancestors, n_lists = 1;
+        int r = 0;
+
+        for (size_t i = 0; i < entity->n_ancestors; i++) {
+                const struct cedar_entity *parent = *find_slot(entities, entity->ancestors[i]);
+
+                size += parent ? parent->n_ancestors : 0;
+                n_lists += parent && parent->n_ancestors > 0;
+        }
+        if (n_lists > 1)
+                r = join_ancestors(entities, entity, size, n_lists);
+        entities->n_ancestors += entity->n_ancestors;
+        if (r == 0 && entities->n_ancestors > CEDAR_ANCESTORS_MAX)
                 return cedar_json_fail(
                                 error, "entities are in more than %d others, together", CEDAR_ANCESTORS_MAX);
-        entity->ancestors = all;
-        entity->n_ancestors = n;
-        *visit = VISITED;
+        return r;
+}
+
+static enum visit *visit_of(const struct cedar_entities *entities, const struct cedar_entity *entity) {
+        return &entities->visits[entity - entities->entities];
+}
+
+/* Parents before their children. path has room for all entities. */
+static int find_ancestors(struct cedar_entities *entities, struct cedar_entity *entity, struct step *path,
+                struct cedar_json_error *error) {
+        size_t n = 0;
+        int r;
+
+        if (*visit_of(entities, entity) == VISITED)
+                return 0;
+        for (path[n++] = (struct step){ .entity = entity }; n > 0;) {
+                struct step *step = &path[n - 1];
+                struct cedar_entity *parent;
+
+                *visit_of(entities, step->entity) = VISITING;
+                if (step->next == step->entity->n_ancestors) {
+                        r = add_ancestors(entities, step->entity, error);
+                        if (r < 0)
+                                return r;
+                        *visit_of(entities, step->entity) = VISITED;
+                        n--;
+                        continue;
+                }
+                parent = *find_slot(entities, step->entity->ancestors[step->next++]);
+                if (!parent || *visit_of(entities, parent) == VISITED)
+                        continue;
+                if (*visit_of(entities, parent) == VISITING)
+                        return cedar_json_fail(error, "%s::\"%s\" is in itself", parent->uid->type.s,
+                                        parent->uid->id.s);
+                path[n++] = (struct step){ .entity = parent };
+        }
         return 0;
+}
+
+static int find_all_ancestors(struct cedar_entities *entities, struct cedar_json_error *error) {
+        _cleanup_(freep) struct step *path = calloc(entities->n + 1, sizeof(*path));
+        int r = 0;
+
+        entities->visits = calloc(entities->n + 1, sizeof(*entities->visits));
+        if (!path || !entities->visits)
+                return -ENOMEM;
+        for (size_t i = 0; r == 0 && i < entities->n; i++)
+                r = find_ancestors(entities, &entities->entities[i], path, error);
+        free(TAKE_PTR(entities->visits));
+        return r;
 }
 
 /* ---- reading ---- */
@@ -230,11 +317,6 @@ static int read_all(struct cedar_entities *entities, const json_t *json, struct 
                 *slot = &entities->entities[i];
         }
         error->where = NULL;
-        for (size_t i = 0; i < entities->n; i++) {
-                r = find_ancestors(entities, &entities->entities[i], 0, error);
-                if (r < 0)
-                        return r;
-        }
         return 0;
 }
 
@@ -250,12 +332,10 @@ static int read_entities(
                 entities->n_slots *= 2;
         entities->entities = arena_alloc0(&entities->arena, entities->n * sizeof(*entities->entities));
         entities->table = arena_alloc0(&entities->arena, entities->n_slots * sizeof(*entities->table));
-        entities->visits = calloc(entities->n + 1, sizeof(*entities->visits));
-        if (!entities->entities || !entities->table || !entities->visits)
+        if (!entities->entities || !entities->table)
                 return -ENOMEM;
         r = read_all(entities, json, error);
-        free(TAKE_PTR(entities->visits));
-        return r;
+        return r < 0 ? r : find_all_ancestors(entities, error);
 }
 
 int cedar_entities_new(struct cedar_entities **ret, const char *name, const char *json, size_t size,

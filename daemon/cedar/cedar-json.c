@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cedar-json.h"
 
+#include "cedar-eval.h"
 #include "cedar-extension.h"
 #include "cedar-node.h"
 #include "text.h"
@@ -142,54 +143,49 @@ int cedar_json_uid(struct arena *arena, const json_t *json, const char *what, co
 static int read_value(struct arena *arena, const json_t *json, unsigned depth, struct cedar_value *ret,
                 struct cedar_json_error *error);
 
-/* {"fn": "offset", "args": [datetime, duration]}: how newer writers have a datetime. */
-static int read_offset(struct arena *arena, const json_t *arguments, unsigned depth, struct cedar_value *ret,
-                struct cedar_json_error *error) {
-        struct cedar_value start, offset;
-        int r;
+/* What a method is of, and its argument. */
+#define ARGUMENTS_MAX 2U
 
-        if (json_array_size(arguments) != 2)
-                return cedar_json_fail(error, "__extn of offset has not two \"args\"");
-        r = read_value(arena, json_array_get(arguments, 0), depth, &start, error);
-        if (r == 0)
-                r = read_value(arena, json_array_get(arguments, 1), depth, &offset, error);
-        if (r < 0)
-                return r;
-        *ret = (struct cedar_value){ .kind = CEDAR_DATETIME };
-        if (start.kind != CEDAR_DATETIME || offset.kind != CEDAR_DURATION ||
-                        __builtin_add_overflow(start.number, offset.number, &ret->number))
+/* A function of an extension type, or a method, to what it is written behind and its argument. */
+static int apply(struct arena *arena, struct cedar_text name, const struct cedar_value *arguments, size_t n,
+                struct cedar_value *ret, struct cedar_json_error *error) {
+        struct cedar_node left = { .op = CEDAR_OP_LITERAL, .literal = arguments[0] },
+                          right = { .op = CEDAR_OP_LITERAL, .literal = arguments[1] },
+                          call = { .op = CEDAR_OP_METHOD, .left = &left, .right = n > 1 ? &right : NULL };
+        struct cedar_evaluation e = { .arena = arena };
+        size_t wanted = 1;
+
+        if (cedar_function_find(name, &call.function) == 0)
+                call.op = CEDAR_OP_CALL;
+        else if (cedar_method_find(name, &call.method) == 0 && cedar_method_is_extension(call.method))
+                wanted += cedar_method_arguments(call.method);
+        else
+                return cedar_json_fail(error,
+                                "__extn has no \"fn\" that is ip, decimal, datetime, duration or one of "
+                                "their methods");
+        if (n != wanted)
                 return cedar_json_fail(
-                                error, "__extn of offset has no datetime and duration whose sum is one");
-        return 0;
+                                error, "__extn of %s takes %zu in \"args\", not %zu", name.s, wanted, n);
+        if (cedar_evaluate(&e, &call, ret))
+                return 0;
+        return e.starved ? -ENOMEM : cedar_json_fail(error, "__extn: %s", e.failure);
 }
 
-/* {"fn": "ip", "arg": "…"}; newer writers: {"fn": …, "args": […]}. */
+/* {"fn": "ip", "arg": "…"}, or {"fn": …, "args": […]}, which other calls may be inside of: newer writers
+ * have a datetime as an offset from another one. */
 static int read_extension(struct arena *arena, const json_t *json, unsigned depth, struct cedar_value *ret,
                 struct cedar_json_error *error) {
-        const json_t *name = json_object_get(json, "fn"), *argument = json_object_get(json, "arg"),
-                     *arguments = json_object_get(json, "args");
-        enum cedar_function function;
-        struct cedar_text text;
-        int r;
+        const json_t *argument = json_object_get(json, "arg"), *list = json_object_get(json, "args");
+        struct cedar_value values[ARGUMENTS_MAX] = {};
+        size_t n = argument ? 1 : json_array_size(list);
+        struct cedar_text name;
+        int r = cedar_json_text(arena, json_object_get(json, "fn"), &name);
 
-        if (!argument && json_array_size(arguments) == 1)
-                argument = json_array_get(arguments, 0);
-        if (json_is_string(name) && streq(json_string_value(name), "offset"))
-                return read_offset(arena, arguments, depth + 1, ret, error);
-        if (!json_is_string(name) ||
-                        cedar_function_find(cedar_text_of(json_string_value(name)), &function) < 0)
-                return cedar_json_fail(error,
-                                "__extn has no \"fn\" that is ip, decimal, datetime, duration or offset");
-        if (!json_is_string(argument))
-                return cedar_json_fail(
-                                error, "__extn of %s has no text as \"arg\"", cedar_function_name(function));
-        r = cedar_json_text(arena, argument, &text);
-        if (r == 0)
-                r = cedar_function_apply(arena, function, text, ret);
-        if (r == -EINVAL || r == -ERANGE)
-                return cedar_json_fail(error, "\"%s\" is no %s: %s is", text.s,
-                                cedar_function_name(function), cedar_function_expects(function));
-        return r;
+        if (r == 0 && n > ARGUMENTS_MAX)
+                return cedar_json_fail(error, "__extn has more than %u \"args\"", ARGUMENTS_MAX);
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = read_value(arena, argument ?: json_array_get(list, i), depth + 1, &values[i], error);
+        return r < 0 ? r : apply(arena, name, values, n, ret, error);
 }
 
 static int read_record(struct arena *arena, const json_t *json, unsigned depth, struct cedar_value *ret,

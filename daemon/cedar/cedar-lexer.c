@@ -43,7 +43,8 @@ static void skip(struct cedar_lexer *lexer) {
                 if (blank > 0)
                         lexer->at += blank;
                 else if (lexer->size - lexer->at >= 2 && p[0] == '/' && p[1] == '/')
-                        while (lexer->at < lexer->size && !strchr("\r\n", lexer->text[lexer->at]))
+                        while (lexer->at < lexer->size && lexer->text[lexer->at] != '\r' &&
+                                        lexer->text[lexer->at] != '\n')
                                 lexer->at++;
                 else
                         return;

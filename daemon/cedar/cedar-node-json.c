@@ -92,6 +92,13 @@ static int read_var(struct cedar_policy_reader *reader, const json_t *json, stru
         return cedar_json_fail(&reader->error, "\"Var\" is none of principal, action, resource and context");
 }
 
+/* Cedar's own takes {"Wildcard": null}, too. */
+static bool is_wildcard(const json_t *json) {
+        return json_is_string(json)
+                        ? streq(json_string_value(json), "Wildcard")
+                        : json_object_size(json) == 1 && json_is_null(json_object_get(json, "Wildcard"));
+}
+
 /* ["Wildcard", {"Literal": "…"}, …] */
 static int read_pattern(
                 struct cedar_policy_reader *reader, const json_t *json, const struct cedar_pattern **ret) {
@@ -111,12 +118,12 @@ static int read_pattern(
                 const json_t *element = json_array_get(json, i),
                              *member = json_object_get(element, "Literal");
 
-                if (json_is_string(member)) {
+                if (json_is_string(member) && json_object_size(element) == 1) {
                         if (cedar_json_text(reader->arena, member, &literal) < 0)
                                 return -ENOMEM;
                         memcpy(text + all.n, literal.s, literal.n);
                         all.n += literal.n;
-                } else if (json_is_string(element) && streq(json_string_value(element), "Wildcard"))
+                } else if (is_wildcard(element))
                         stars[all.n++] = 1;
                 else
                         return cedar_json_fail(&reader->error,
@@ -208,7 +215,7 @@ static int read_is(struct cedar_policy_reader *reader, const json_t *json, unsig
                 r = cedar_read_expression(reader, json, "left", depth, &node->left);
         if (r == 0)
                 r = cedar_read_type(reader, json, &node->name);
-        if (r == 0 && json_object_get(json, "in"))
+        if (r == 0 && json_object_get(json, "in") && !json_is_null(json_object_get(json, "in")))
                 r = cedar_read_expression(reader, json, "in", depth, &node->right);
         return r;
 }

@@ -9,15 +9,16 @@
 
 static int read_scope_uid(struct cedar_policy_reader *reader, const json_t *json, enum cedar_var var,
                 struct cedar_policy *policy, struct cedar_scope *scope) {
-        const json_t *slot = json_object_get(json, "slot");
+        const json_t *entity = json_object_get(json, "entity"), *slot = json_object_get(json, "slot");
 
         scope->uids = arena_alloc0(reader->arena, sizeof(*scope->uids));
         if (!scope->uids)
                 return -ENOMEM;
-        if (!slot) {
+        /* Where both stand, Cedar's own takes the entity. */
+        if (entity || !slot) {
                 scope->n_uids = 1;
-                return cedar_json_uid(reader->arena, json_object_get(json, "entity"),
-                                "\"entity\" of a scope", &scope->uids[0], &reader->error);
+                return cedar_json_uid(reader->arena, entity, "\"entity\" of a scope", &scope->uids[0],
+                                &reader->error);
         }
         if (var == CEDAR_ACTION || !json_is_string(slot) || json_string_value(slot)[0] != '?' ||
                         !streq(json_string_value(slot) + 1, cedar_var_name(var)))
@@ -66,11 +67,13 @@ static int read_scope(struct cedar_policy_reader *reader, const json_t *policy_j
         }
         if (streq(op, "in")) {
                 scope->op = CEDAR_SCOPE_IN;
-                if (var == CEDAR_ACTION && json_is_array(json_object_get(json, "entities")))
+                if (var == CEDAR_ACTION && !json_object_get(json, "entity") &&
+                                json_is_array(json_object_get(json, "entities")))
                         return read_scope_list(reader, json_object_get(json, "entities"), scope);
                 return read_scope_uid(reader, json, var, policy, scope);
         }
         if (streq(op, "is") && var != CEDAR_ACTION) {
+                in = json_is_null(in) ? NULL : in;
                 scope->op = in ? CEDAR_SCOPE_IS_IN : CEDAR_SCOPE_IS;
                 r = cedar_read_type(reader, json, &scope->type);
                 return r < 0 || !in ? r : read_scope_uid(reader, in, var, policy, scope);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Cedar: policies printed as text, which says the same when it is read back. */
-#include "cedar-print.h"
 #include "cedar-load.h"
+#include "cedar-print.h"
 #include "text.h"
 
 #include <criterion/criterion.h>
