@@ -229,8 +229,13 @@ int verb_auth_why(struct session *session, const struct options *options) {
         _cleanup_(arena_clear) struct arena arena = {};
         int r;
 
-        if (!options->rules && (options->entities || options->requests))
-                return fail_usage("--entities and --requests go with --rules=FILE; a daemon has its own");
+        if (!options->rules && options->entities)
+                return fail_usage("--entities goes with --rules=FILE: a daemon decides by its own entities, "
+                                  "and "
+                                  "takes none from who asks");
+        if (!options->rules && options->requests)
+                return fail_usage(
+                                "--requests goes with --rules=FILE: a daemon is asked one thing at a time");
         if (options->rules && options->vm)
                 return fail_usage("either --rules=FILE, or --vm=VM");
         if (options->requests ? options->n_arguments > 0 || options->context : options->n_arguments != 3)

@@ -150,8 +150,9 @@ def test_givcctl_asks_an_agent_through_the_admin(why, admin, certificates):  # n
 
 def test_what_givcctl_does_not_ask(why):
     for arguments, said in [
-        (["--entities=e", "a", "b", "c"], "a daemon has its own"),
-        (["--requests=r"], "a daemon has its own"),
+        (["--entities=e", "a", "b", "c"], "a daemon decides by its own entities, and takes none from who asks"),
+        (["--entities=e", "--vm=app-vm", "a", "b", "c"], "a daemon decides by its own entities"),
+        (["--requests=r"], "a daemon is asked one thing at a time"),
         (["--rules=r", "--vm=app-vm", "a", "b", "c"], "either --rules=FILE, or --vm=VM"),
         (["a", "b"], "either PRINCIPAL ACTION RESOURCE"),
         (["a", "b", "c", "--context=/nonexistent"], "cannot read /nonexistent"),
