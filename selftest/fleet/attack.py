@@ -302,6 +302,13 @@ class Attacker:
     def wrong_certificate(self):
         return self._shake(self.context())
 
+    def strangers(self):
+        """The same again and again."""
+        n = 0
+        while self.going():
+            n += self.wrong_certificate() == 'refused'
+        return f'{n} times refused'
+
     def _shake(self, context):
         """TLS 1.3: a client has done its part before the server has judged it. What counts is whether it is answered."""
         try:

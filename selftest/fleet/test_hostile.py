@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from contents import file
-from miniature import HERE, TOP, Authority, Fleet, wait_line
+from miniature import HERE, HOST, TOP, Authority, Fleet, wait_line
 
 DEADLINE = 2  # seconds, of the other guest's calls
 MEMORY_KIB = 32 * 1024
@@ -125,6 +125,24 @@ def test_wrong_certificates(fleet, seconds, kind):
         files = Authority().certify({name: where})[name]
     put_certificate(fleet, files)
     assert attack(fleet, 'wrong_certificate', seconds, DIRECTORY) == 'refused'
+
+
+def test_a_flood_of_strangers_is_a_few_lines(fleet, seconds):
+    """In the journal, and to who follows denials: as many in a minute as of one stranger."""
+    where = fleet.addresses['app-vm']
+    put_certificate(fleet, fleet.authority.certify({'app-vm': where}, '--expired')['app-vm'])
+    with fleet.popen(HOST, ['givcctl', 'auth', 'log', '--json'], stdout=subprocess.PIPE, text=True) as log:
+        try:
+            wait_line(log, '"givc-admin".*"followed":true')
+            said = attack(fleet, 'strangers', seconds, DIRECTORY)
+        finally:
+            log.kill()
+        told = log.stdout.read().count('"refuse"')
+    assert re.fullmatch('[1-9][0-9]+ times refused', said), said
+    most = 3 * (seconds // 60 + 2)  # in each minute that it touches
+    assert told <= most
+    refused = re.findall(f'Connection of {where} refused: .* expired', fleet.journal('admin-vm', 'givc-admin.service'))
+    assert len(refused) <= most + 3
 
 
 def test_it_is_told(fleet):
