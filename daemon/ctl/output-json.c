@@ -145,62 +145,24 @@ int output_list_json(FILE *file, Admin__QueryListItem *const *items, size_t n, b
         return output_json(file, output_items_json(items, n, compatible));
 }
 
-int output_event_json(
-                FILE *file, enum output_event event, const Admin__QueryListItem *item, bool compatible) {
+const char *output_event_name(enum output_event event) {
         static const char *const names[] = {
                 [OUTPUT_PRESENT] = "UnitRegistered",
                 [OUTPUT_ADDED] = "UnitRegistered",
                 [OUTPUT_CHANGED] = "UnitStatusChanged",
                 [OUTPUT_REMOVED] = "UnitShutdown",
         };
+
+        return names[event];
+}
+
+int output_event_json(
+                FILE *file, enum output_event event, const Admin__QueryListItem *item, bool compatible) {
         json_t *object = json_object();
 
-        if (json_object_set_new(object, names[event], output_item_json(item, compatible)) < 0) {
+        if (json_object_set_new(object, output_event_name(event), output_item_json(item, compatible)) < 0) {
                 json_decref(object);
                 return -ENOMEM;
         }
         return dump(file, object, JSON_COMPACT | ascii_for(file));
-}
-
-/* NAME { key: "text", … }, texts quoted as in JSON. */
-static int print_deployed(FILE *file, const char *name, const struct member *members, size_t n) {
-        fprintf(file, "%s {", name);
-        for (size_t i = 0; i < n; i++) {
-                json_t *text = output_text_json(members[i].text);
-                int r;
-
-                fprintf(file, "%s %s: ", i > 0 ? "," : "", members[i].key);
-                r = text ? json_dumpf(text, file, JSON_ENCODE_ANY | ascii_for(file)) : -1;
-                json_decref(text);
-                if (r < 0)
-                        return ferror(file) ? 0 : -ENOMEM;
-        }
-        fputs(" }\n", file);
-        return 0;
-}
-
-int output_status_deployed(FILE *file, const Systemd__UnitStatus *status) {
-        const struct member members[] = {
-                { "name", status->name },
-                { "description", status->description },
-                { "load_state", status->loadstate },
-                { "active_state", status->activestate },
-                { "sub_state", status->substate },
-                { "path", status->path },
-                { "freezer_state", status->freezerstate },
-        };
-
-        return print_deployed(file, "UnitStatus", members, ELEMENTSOF(members));
-}
-
-int output_started_deployed(FILE *file, const char *registry_id) {
-        const struct member member = { "registry_id", registry_id };
-
-        return print_deployed(file, "StartResponse", &member, 1);
-}
-
-int output_notified_deployed(FILE *file, const char *status) {
-        const struct member member = { "status", status };
-
-        return print_deployed(file, "Status", &member, 1);
 }

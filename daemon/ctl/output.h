@@ -64,6 +64,8 @@ int output_list_json(FILE *file, Admin__QueryListItem *const *items, size_t n, b
 /* One line: time (CLOCK_REALTIME, microseconds), event, name, VM, status, liveness, and how what has ended
  * did. */
 int output_event(FILE *file, enum output_event event, const Admin__QueryListItem *item, uint64_t at_usec);
+/* The deployed command's word for it: "UnitRegistered", … */
+const char *output_event_name(enum output_event event);
 /* One line: {"UnitRegistered"|"UnitStatusChanged"|"UnitShutdown": item}. */
 int output_event_json(
                 FILE *file, enum output_event event, const Admin__QueryListItem *item, bool compatible);
@@ -94,7 +96,11 @@ void output_log(FILE *file, const Logs__LogEntry *entry);
 const char *output_time(uint64_t usec, char text[OUTPUT_TIME]);
 /* "Label: text (more)", aligned with those of output_status(); nothing where text is empty. */
 void output_labelled(FILE *file, const char *label, const char *text, const char *more);
-/* The same as the deployed command has it: UnitStatus { name: "…", …, freezer_state: "…" } */
-int output_status_deployed(FILE *file, const Systemd__UnitStatus *status);
-int output_started_deployed(FILE *file, const char *registry_id);
-int output_notified_deployed(FILE *file, const char *status);
+/* Answers as the deployed command prints them, and a newline: UnitStatus { name: "…", …, freezer_state: "…"
+ * } */
+void output_deployed(FILE *file, const ProtobufCMessage *message);
+/* [Generation { … }, …] */
+void output_messages_deployed(FILE *file, const ProtobufCMessage *const *messages, size_t n);
+/* Likewise, but over several lines: [QueryResult { … }, …], and UnitRegistered(QueryResult { … }) */
+void output_list_deployed(FILE *file, Admin__QueryListItem *const *items, size_t n);
+void output_event_deployed(FILE *file, enum output_event event, const Admin__QueryListItem *item);

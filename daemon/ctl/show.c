@@ -13,7 +13,7 @@ int show_status(const struct options *options, const Systemd__UnitStatus *status
         if (options->json)
                 r = output_json(stdout, output_status_json(status));
         else if (options->compatible)
-                r = output_status_deployed(stdout, status);
+                output_deployed(stdout, &status->base);
         else
                 output_status(stdout, status);
         return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;
@@ -28,7 +28,7 @@ int show_started(struct session *session, const ProtobufCMessage *response, cons
                                 json_pack("{s:s%}", "registry_id", started->registryid,
                                                 strlen(started->registryid)));
         else if (session->options->compatible)
-                r = output_started_deployed(stdout, started->registryid);
+                output_deployed(stdout, &started->base);
         else
                 printf("Started %s.\n", subject);
         return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;

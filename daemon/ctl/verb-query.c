@@ -111,10 +111,12 @@ static int show_list(struct session *session, const ProtobufCMessage *response, 
         for (size_t i = 0; i < all->n_list; i++)
                 if (filter_pass(&filter, all->list[i]))
                         chosen[n++] = all->list[i];
-        if (!options->json || options->sort)
+        if ((!options->json && !options->compatible) || options->sort)
                 output_sort(chosen, n, filter.order);
         if (options->json)
                 r = output_list_json(stdout, chosen, n, options->compatible);
+        else if (options->compatible)
+                output_list_deployed(stdout, chosen, n);
         else if (n > 0)
                 r = output_table(stdout, chosen, n);
         else

@@ -90,7 +90,7 @@ static int show_notified(struct session *session, const ProtobufCMessage *respon
                                 json_pack("{s:s,s:o}", "vm", vm, "status",
                                                 output_text_json(status->status)));
         else if (session->options->compatible)
-                r = output_notified_deployed(stdout, status->status);
+                output_deployed(stdout, &status->base);
         else {
                 output_text(stdout, vm);
                 fputs(": ", stdout);

@@ -44,6 +44,8 @@ static int show_stats(struct session *session, const ProtobufCMessage *response,
         }
         if (session->options->json)
                 r = output_json(stdout, output_stats_json(vm, stats));
+        else if (session->options->compatible)
+                output_deployed(stdout, &stats->base);
         else
                 print_stats(vm, stats);
         return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;

@@ -68,7 +68,14 @@ static int print_table(const Admin__ListGenerationsResponse *response) {
 
 static int show_generations(struct session *session, const ProtobufCMessage *response, const char *subject) {
         const Admin__ListGenerationsResponse *list = (const Admin__ListGenerationsResponse *) response;
-        int r = session->options->json ? print_json(list) : print_table(list);
+        int r = 0;
+
+        if (session->options->json)
+                r = print_json(list);
+        else if (session->options->compatible)
+                output_messages_deployed(stdout, (const ProtobufCMessage *const *) list->list, list->n_list);
+        else
+                r = print_table(list);
 
         return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;
 }

@@ -22,12 +22,14 @@ static void watch_clear(struct watch *watch) {
 
 static void print(struct watch *watch, enum output_event event, const Admin__QueryListItem *item) {
         const struct options *options = watch->options;
-        int r;
+        int r = 0;
 
         if (watch->session->output_gone)
                 return;
         if (options->json)
                 r = output_event_json(stdout, event, item, options->compatible);
+        else if (options->compatible)
+                output_event_deployed(stdout, event, item);
         else
                 r = output_event(stdout, event, item, now_usec(CLOCK_REALTIME));
         if (r < 0)
@@ -51,12 +53,23 @@ static void tell(enum output_event event, const Admin__QueryListItem *item, void
                 session_end(watch->session, EXIT_DONE);
 }
 
+static void print_initial(struct watch *watch, const Admin__QueryListResponse *now) {
+        const struct options *options = watch->options;
+
+        if (!options->json && options->compatible) {
+                output_list_deployed(stdout, now->list, now->n_list);
+                session_flush(watch->session);
+                return;
+        }
+        for (size_t i = 0; i < now->n_list; i++)
+                print(watch, OUTPUT_PRESENT, now->list[i]);
+}
+
 static void begin(struct watch *watch, const Admin__QueryListResponse *now) {
         int r;
 
         if (!watch->began && watch->options->initial)
-                for (size_t i = 0; i < now->n_list; i++)
-                        print(watch, OUTPUT_PRESENT, now->list[i]);
+                print_initial(watch, now);
         r = roster_replace(&watch->roster, now->list, now->n_list, watch->began ? tell : NULL, watch);
         if (r < 0)
                 session_end(watch->session, fail_errno(r, "cannot keep the list of entries"));

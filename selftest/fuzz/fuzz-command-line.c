@@ -25,6 +25,20 @@ static void try_spans(const char *a, const char *b) {
                 must(timespan_parse(both, &together) == 0 && together == sum, "spans are added up");
 }
 
+#define A_NOW (UINT64_C(1767323045) * USEC_PER_SEC)
+
+/* How long ago something was and when it was are the same, and neither is before 1970. */
+static void try_moment(const char *text) {
+        _cleanup_(freep) char *ago = text_printf("%s ago", text);
+        uint64_t moment, span, again;
+
+        if (timestamp_parse(text, A_NOW, &moment) == 0)
+                must(moment / USEC_PER_SEC < UINT64_C(1) << 62, "a moment is one of the clock's");
+        if (timespan_parse(text, &span) < 0 || span >= A_NOW || strlen(text) > 32)
+                return;
+        must(timestamp_parse(ago, A_NOW, &again) == 0 && again == A_NOW - span, "it was so long ago");
+}
+
 static void check(const struct options *options) {
         must(options->verb || options->help || options->version, "something is to be done");
         must(options->by_name.n <= OPTIONS_TEXTS_MAX, "there is a bound");
@@ -49,6 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 argv[argc++] = word;
         if (argc > 2)
                 try_spans(argv[1], argv[2]);
+        if (argc > 1)
+                try_moment(argv[1]);
         r = options_parse(&options, argc, argv, &error);
         must((r < 0) == (error != NULL), "an error has a text, and success has none");
         if (r == 0)

@@ -27,8 +27,10 @@ static void show_items(const ProtobufCMessage *message, uint8_t how) {
 
         output_sort(list->list, list->n_list, how % (OUTPUT_BY_SINCE + 1));
         must(output_table(people.file, list->list, list->n_list) == 0, "there is memory");
+        output_list_deployed(people.file, list->list, list->n_list);
         must(output_list_json(programs.file, list->list, list->n_list, compatible) == 0, "there is memory");
         for (size_t i = 0; i < list->n_list; i++) {
+                output_event_deployed(people.file, OUTPUT_ADDED, list->list[i]);
                 must(output_event(people.file, OUTPUT_CHANGED, list->list[i], list->list[i]->since) == 0 &&
                                                 output_event_json(programs.file, OUTPUT_REMOVED,
                                                                 list->list[i], compatible) == 0,
@@ -54,7 +56,7 @@ static void show_status(const ProtobufCMessage *message, uint8_t how _unused_) {
         output_status(people.file, status);
         print_json(output_status_json(status));
         shown_open(&deployed);
-        must(output_status_deployed(deployed.file, status) == 0, "there is memory");
+        output_deployed(deployed.file, &status->base);
         shown_close(&deployed);
         must(memchr(deployed.text, '\n', deployed.n) == deployed.text + deployed.n - 1, "it is a line");
         free(deployed.text);
@@ -67,6 +69,7 @@ static void show_log(const ProtobufCMessage *message, uint8_t how _unused_) {
 static void show_stats(const ProtobufCMessage *message, uint8_t how _unused_) {
         const Stats__StatsResponse *stats = (const Stats__StatsResponse *) message;
 
+        output_deployed(people.file, message);
         if (output_has_stats(stats))
                 print_json(output_stats_json("a-vm", stats));
 }

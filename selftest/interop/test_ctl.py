@@ -198,6 +198,13 @@ def test_wait_in_vain(ctl, fleet):
     assert "cannot wait for a.service on net-vm" in ctl("wait", "net-vm/a", code=5)[1]
 
 
+def test_query_and_stats_by_scripts(ctl, fake):
+    assert ctl("query", called="givc-cli")[0].startswith('[\n    QueryResult {\n        name: "demo.service",\n')
+    assert ctl("get-stats", "net-vm", called="givc-cli")[0].startswith("StatsResponse { memory: Some(MemoryStats { total: 1073741824, ")
+    fake.items = []
+    assert ctl("query-list", called="givc-cli") == ("[]\n", "")
+
+
 def test_stats(ctl, fake):
     out, _ = ctl("get-stats", "net-vm")
     assert "     Memory: 1024 MiB, 512 available" in out.splitlines()
@@ -733,6 +740,16 @@ def test_watch_as_json(ctl, fake):
             fake.change(**{event: item("new.service", status=event)})
             assert json.loads(lines.next())[name]["status"] == event
         assert process.wait(TIMEOUT) == 0
+
+
+def test_watch_by_scripts_prints_as_they_know_it(ctl, fake):
+    with running(ctl.start("watch", "--initial", "--limit", "1", called="givc-cli")) as process:
+        lines = Lines(process.stdout)
+        assert [lines.next() for _ in range(3)] == ["[", "    QueryResult {", '        name: "demo.service",']
+        fake.change(Removed=item("demo.service"))
+        assert process.wait(TIMEOUT) == 0
+        rest = "\n".join(iter(lines.next, None))
+        assert "]\nUnitShutdown(\n    QueryResult {\n" in rest and rest.endswith("    },\n)")
 
 
 def test_watch_of_an_admin_that_comes_back(program, handlers, certs, fake):

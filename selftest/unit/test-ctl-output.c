@@ -220,11 +220,51 @@ Test(ctl_output, status) {
         cr_assert_str_eq(printed(),
                         "a.service - An \"A\"\n     Loaded: loaded\n     Active: active (running)\n    "
                         "Freezer: frozen\n");
-        output_status_deployed(file, &status);
+        output_deployed(file, &status.base);
         cr_assert_str_eq(printed(),
                         "UnitStatus { name: \"a.service\", description: \"An \\\"A\\\"\", load_state: "
                         "\"loaded\", active_state: "
                         "\"active\", sub_state: \"running\", path: \"\", freezer_state: \"frozen\" }\n");
+}
+
+/* What the deployed command prints: Rust's Debug. */
+Test(ctl_output, deployed) {
+        Stats__ProcessStat first = STATS__PROCESS_STAT__INIT, *processes[] = { &first };
+        Stats__ProcessStats process = STATS__PROCESS_STATS__INIT;
+        Stats__LoadStats load = STATS__LOAD_STATS__INIT;
+        Stats__StatsResponse stats = STATS__STATS_RESPONSE__INIT;
+        Admin__QueryListItem a = item("a\x1b\u202e\u00e4\t.service", "Svc", "net-vm"), *list[] = { &a };
+
+        first.name = (char *) "x\\\"y";
+        first.user = 0.1F;
+        first.sys = 2e-5F;
+        first.ressetsize = UINT64_MAX;
+        process.cpuprocesses = processes;
+        process.n_cpuprocesses = 1;
+        load.load1min = 14.92F;
+        load.load5min = 3e7F;
+        load.load15min = 1e17F;
+        stats.load = &load;
+        stats.process = &process;
+        output_deployed(file, &stats.base);
+        cr_assert_str_eq(printed(),
+                        "StatsResponse { memory: None, load: Some(LoadStats { load1_min: 14.92, load5_min: "
+                        "30000000.0, load15_min: 1e17 }), process: Some(ProcessStats { cpu_processes: "
+                        "[ProcessStat { name: \"x\\\\\\\"y\", user: 0.1, sys: 2e-5, res_set_size: "
+                        "18446744073709551615 }], mem_processes: [], total: 0, running: 0, user_cycles: 0, "
+                        "sys_cycles: 0, total_cycles: 0 }) }\n");
+
+        output_list_deployed(file, list, 0);
+        cr_assert_str_eq(printed(), "[]\n");
+        output_list_deployed(file, list, 1);
+        cr_assert_str_eq(printed(),
+                        "[\n    QueryResult {\n        name: \"a\\u{1b}\\u{202e}\u00e4\\t.service\",\n"
+                        "        description: \"A thing\",\n        status: Running,\n        trust_level: "
+                        "Warning,\n"
+                        "        vm_type: SysVM,\n        service_type: Svc,\n        vm_name: Some(\n"
+                        "            \"net-vm\",\n        ),\n        agent_name: None,\n    },\n]\n");
+        output_event_deployed(file, OUTPUT_REMOVED, &a);
+        cr_assert_not_null(startswith(printed(), "UnitShutdown(\n    QueryResult {\n        name: "));
 }
 
 /* Every verb is in the help, which fits a screen. */
