@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 
-from miniature import Fleet, FleetError, HOST
+from miniature import FleetError, HOST
+from showcase import showcase
 
 PLAY = r"""
 status=0
@@ -31,16 +32,17 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         begin = time.monotonic()
-        with Fleet(arguments.destdir) as fleet:
+        with showcase(arguments.destdir) as fleet:
             if arguments.destdir:
                 fleet.wait_registered()
             print(f'{", ".join(fleet.names)}: up in {time.monotonic() - begin:.1f} s', flush=True)
             play = PLAY if os.isatty(1) else PLAY.replace('\\033[1m', '').replace('\\033[0m', '')
-            with fleet.popen(HOST, ['/bin/bash', '-c', play, 'bash', *arguments.command], stdin=subprocess.DEVNULL) as process:
+            with fleet.popen(HOST, ['/bin/bash', '-c', f'cd\n{play}', 'bash', *arguments.command], stdin=subprocess.DEVNULL) as process:
                 status = process.wait()
             if arguments.shell and os.isatty(0):
-                print(f'\nA shell on {HOST}. Everything is taken down when you leave it (Ctrl-D).', flush=True)
-                fleet.shell()
+                print(f"\nA shell on {HOST}, where README's commands can be typed. Everything is taken down when you leave it (Ctrl-D).",
+                      flush=True)
+                fleet.shell(argv=('/bin/bash', '-c', 'cd; exec bash -l'))
             return status
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
