@@ -29,7 +29,8 @@ def main():
     parser.add_argument('--shell', action='store_true', help='then offer a shell on the host, if there is a terminal')
     parser.add_argument('command', nargs='*', help='shell commands; what begins with # is shown as a heading')
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    for number in (signal.SIGTERM, signal.SIGHUP):  # the terminal may be closed at any moment
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
         begin = time.monotonic()
         with showcase(arguments.destdir) as fleet:
