@@ -77,7 +77,10 @@ void access_decide(
         }
         if (r == 0)
                 r = access_explain(&arena, access_rules_policies(rules), access_rules_entities(rules),
-                                &request, access_rules_count(rules) > NEAR_RULES_MAX, &response);
+                                &request,
+                                access_rules_count(rules) > NEAR_RULES_MAX ? ACCESS_NEAR_LIKELY
+                                                                           : ACCESS_NEAR_ALL,
+                                &response);
         if (r < 0)
                 refuse(call, r, error);
         else

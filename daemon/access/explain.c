@@ -156,8 +156,8 @@ static int add_errors(struct arena *arena, const struct cedar_policies *policies
 }
 
 int access_explain(struct arena *arena, const struct cedar_policies *policies,
-                const struct cedar_entities *entities, const struct cedar_request *request, bool likely,
-                Access__DecideResponse **ret) {
+                const struct cedar_entities *entities, const struct cedar_request *request,
+                enum access_near near, Access__DecideResponse **ret) {
         Access__DecideResponse *response = arena_alloc(arena, sizeof(*response));
         struct cedar_decision decision;
         int r;
@@ -177,8 +177,8 @@ int access_explain(struct arena *arena, const struct cedar_policies *policies,
         r = add_reasons(arena, policies, &decision, response);
         if (r >= 0)
                 r = add_errors(arena, policies, &decision, response);
-        if (r >= 0 && decision.n_reasons == 0)
-                r = find_nearest(arena, policies, entities, request, likely, response);
+        if (r >= 0 && decision.n_reasons == 0 && near != ACCESS_NEAR_NONE)
+                r = find_nearest(arena, policies, entities, request, near == ACCESS_NEAR_LIKELY, response);
         *ret = response;
         return r;
 }

@@ -12,14 +12,17 @@
 /* A part of the policies' text: a condition is one comparison for the most part. */
 #define ACCESS_SHOWN_BYTES_MAX 200
 
-/*
- * Decides, in the arena; policies and entities (which may be NULL) must last as long. likely: only policies
- * that are about this principal, action and resource are looked at for what is near, which are few; else
- * all. 0 or -ENOMEM.
- */
+/* Which policies are looked at for what nearly permits. */
+enum access_near {
+        ACCESS_NEAR_NONE,
+        ACCESS_NEAR_LIKELY, /* that are about this principal, action and resource, which are few */
+        ACCESS_NEAR_ALL,    /* takes as long again as the decision by policies that nothing tells apart */
+};
+
+/* Decides, in the arena; policies and entities (which may be NULL) must last as long. 0 or -ENOMEM. */
 int access_explain(struct arena *arena, const struct cedar_policies *policies,
-                const struct cedar_entities *entities, const struct cedar_request *request, bool likely,
-                Access__DecideResponse **ret);
+                const struct cedar_entities *entities, const struct cedar_request *request,
+                enum access_near near, Access__DecideResponse **ret);
 
 /* In the arena; NULL: ENOMEM. */
 Access__Policy *access_policy_message(struct arena *arena, const struct cedar_policies *policies,

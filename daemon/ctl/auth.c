@@ -82,9 +82,9 @@ int auth_read_request(struct arena *arena, const json_t *json, struct cedar_requ
         return r < 0 || !context ? r : cedar_json_context(arena, context, &ret->context, error);
 }
 
-int auth_explain(const struct auth_files *files, const struct cedar_request *request, struct arena *arena,
-                Access__DecideResponse **ret) {
-        return access_explain(arena, files->policies, files->entities, request, false, ret);
+int auth_explain(const struct auth_files *files, const struct cedar_request *request, enum access_near near,
+                struct arena *arena, Access__DecideResponse **ret) {
+        return access_explain(arena, files->policies, files->entities, request, near, ret);
 }
 
 /* ---- words ---- */

@@ -5,6 +5,7 @@
 
 #include "cedar-json.h"
 #include "cedar.h"
+#include "explain.h"
 #include "question.h"
 
 struct auth_files {
@@ -26,8 +27,8 @@ int auth_read_request(struct arena *arena, const json_t *json, struct cedar_requ
                 struct cedar_json_error *error);
 
 /* access_explain(), of files. */
-int auth_explain(const struct auth_files *files, const struct cedar_request *request, struct arena *arena,
-                Access__DecideResponse **ret);
+int auth_explain(const struct auth_files *files, const struct cedar_request *request, enum access_near near,
+                struct arena *arena, Access__DecideResponse **ret);
 
 /* All to standard output. As it stands in the file, but in one line. */
 void auth_print_text(struct cedar_text text);

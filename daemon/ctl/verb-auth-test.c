@@ -215,7 +215,8 @@ static int test_one(struct tests *tests, const char *where, const json_t *json) 
                 return 0;
         }
         tests->n_failed++;
-        r = auth_explain(tests->files, &expectation.request, &arena, &words);
+        r = auth_explain(tests->files, &expectation.request,
+                        tests->failures ? ACCESS_NEAR_NONE : ACCESS_NEAR_ALL, &arena, &words);
         if (r < 0)
                 return r;
         return tests->failures ? add_failure(tests, where, &expectation, words)

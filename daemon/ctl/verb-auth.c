@@ -57,7 +57,9 @@ static int decide(const struct options *options, const struct auth_files *files,
         Access__DecideResponse *decision;
         int r;
 
-        r = auth_explain(files, request, arena, &decision);
+        /* What is near is told to people alone. */
+        r = auth_explain(files, request, options->json ? ACCESS_NEAR_NONE : ACCESS_NEAR_ALL, arena,
+                        &decision);
         if (r >= 0)
                 r = show(options, decision);
         return r < 0 ? fail_errno(r, "cannot decide") : EXIT_DONE;

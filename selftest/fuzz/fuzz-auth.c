@@ -137,7 +137,8 @@ static void check_request(const struct auth_files *files, const struct verdict *
 
         must(cedar_authorize(files->policies, files->entities, request, arena, &decision) == 0,
                         "there is memory for a decision");
-        must(auth_explain(files, request, arena, &words) == 0 && !words->allowed == !decision.allow,
+        must(auth_explain(files, request, ACCESS_NEAR_ALL, arena, &words) == 0 &&
+                                        !words->allowed == !decision.allow,
                         "what is explained is what is decided");
         for (size_t i = 0; i < cedar_policies_count(files->policies); i++) {
                 const struct cedar_policy *policy = cedar_policies_get(files->policies, i);

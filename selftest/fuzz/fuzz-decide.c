@@ -36,7 +36,7 @@ static void decide(const struct cedar_request *request, struct arena *arena) {
 
         must(cedar_policies_new(&policies, "rules", rules, sizeof(rules) - 1, &error) == 0,
                         "these are rules");
-        r = access_explain(arena, policies, NULL, request, false, &response);
+        r = access_explain(arena, policies, NULL, request, ACCESS_NEAR_ALL, &response);
         must(r == 0 || r == -ENOMEM, "whatever can be read can be decided");
         if (r < 0)
                 return;

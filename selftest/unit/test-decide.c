@@ -128,7 +128,7 @@ static Access__DecideResponse *explain(
                         error);
         arena_init(arena, limit);
         cr_assert_eq(read_question(arena, "gui-vm", "{\"n\": 9223372036854775807}", &request, &error), 0);
-        cr_assert_eq(access_explain(arena, *policies, NULL, &request, false, &response), 0);
+        cr_assert_eq(access_explain(arena, *policies, NULL, &request, ACCESS_NEAR_ALL, &response), 0);
         return response;
 }
 
