@@ -2,6 +2,7 @@
 #include "logs.h"
 #include "arena.h"
 #include "call.h"
+#include "defer.h"
 #include "journal-reader.h"
 
 #include "logs.pb-c.h"
@@ -11,6 +12,8 @@
 
 /* Reading maps files and unpacks what is compressed: after so long, others have their turn. */
 #define TURN_USEC (2 * USEC_PER_MSEC)
+/* There may be as many such turns as streams: no call waits for more than one. */
+#define TURN_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 1)
 
 /* One stream; on the heap, as its sources are told something when the call is gone. */
 struct log_stream {
@@ -69,8 +72,10 @@ static int send_entry(struct log_stream *stream) {
         return 0;
 }
 
+static int on_turn(sd_event_source *source, void *userdata);
+
 static void read_on(struct log_stream *stream) {
-        (void) sd_event_source_set_enabled(stream->turn, SD_EVENT_ONESHOT);
+        defer_again(&stream->turn, on_turn);
 }
 
 static int on_turn(sd_event_source *source, void *userdata) {
@@ -183,7 +188,8 @@ static int add_sources(struct log_stream *stream, bool follow) {
                 if (r < 0)
                         return r;
         }
-        return sd_event_add_defer(event, &stream->turn, on_turn, stream);
+        r = sd_event_add_defer(event, &stream->turn, on_turn, stream);
+        return r < 0 ? r : sd_event_source_set_priority(stream->turn, TURN_PRIORITY);
 }
 
 static void fail(struct rpc_call *call, int error) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "proc-scan.h"
 
+#include "defer.h"
 #include "text.h"
 
 #include <dirent.h>
@@ -156,6 +157,8 @@ static int on_slice(sd_event_source *source, void *userdata) {
         while (r == 0 && now_usec(CLOCK_MONOTONIC) < end);
         if (r != 0)
                 finish(scan, MIN(r, 0));
+        else
+                defer_again(&scan->slice, on_slice);
         return 0;
 }
 
@@ -182,9 +185,6 @@ int proc_scan_new(struct proc_scan **ret, sd_event *event, proc_scanned_t scanne
         if (r < 0)
                 return r;
         r = sd_event_add_defer(event, &scan->slice, on_slice, scan);
-        if (r < 0)
-                return r;
-        r = sd_event_source_set_enabled(scan->slice, SD_EVENT_ON);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(scan);

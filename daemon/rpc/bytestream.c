@@ -2,6 +2,7 @@
 #include "bytestream.h"
 
 #include "buffer.h"
+#include "defer.h"
 #include "tls-internal.h"
 
 #include <netinet/tcp.h>
@@ -12,9 +13,6 @@
 
 /* Data in flight that nobody acknowledges: a pulled cable, a machine that was killed. In milliseconds. */
 #define TCP_UNACKNOWLEDGED_MAX_MSEC 20000
-
-/* A handshake costs as much as a hundred calls: whoever has its own behind it does not wait for others'. */
-#define HANDSHAKE_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 1)
 
 /* How late a timeout may be, for the sake of waking up once for several. */
 #define TIMEOUT_ACCURACY_USEC (10 * USEC_PER_MSEC)
@@ -86,8 +84,10 @@ static void arm(struct bytestream *stream) {
         }
 }
 
+static int on_deferred(sd_event_source *source, void *userdata);
+
 static void call_later(struct bytestream *stream) {
-        sd_event_source_set_enabled(stream->deferred, SD_EVENT_ONESHOT);
+        defer_again(&stream->deferred, on_deferred);
 }
 
 /* There is something to read that the socket does not wake us for. */
@@ -411,7 +411,7 @@ int bytestream_new_accepted(struct bytestream **ret, sd_event *event, int fd, st
         if (r < 0)
                 return r;
         arm(stream);
-        bytestream_set_priority(stream, HANDSHAKE_PRIORITY);
+        bytestream_set_priority(stream, BYTESTREAM_HANDSHAKE_PRIORITY);
         if (!tls) /* ready() is told later, as everything */
                 call_later(stream);
         *ret = TAKE_PTR(stream);

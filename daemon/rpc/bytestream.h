@@ -80,8 +80,10 @@ size_t bytestream_pending(const struct bytestream *stream);
 /* Tells writable() once, later, when nothing is pending. */
 void bytestream_tell_empty(struct bytestream *stream);
 
-/* In the loop's order (sd_event_source_set_priority()) from now on. While shaking hands, a stream comes
- * after those that stand. */
+/* A handshake costs as much as a hundred calls: whoever has its own behind it does not wait for others'. */
+#define BYTESTREAM_HANDSHAKE_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 1)
+/* In the loop's order (sd_event_source_set_priority()) from now on: BYTESTREAM_HANDSHAKE_PRIORITY when it is
+ * accepted, SD_EVENT_PRIORITY_NORMAL when it is ready. */
 void bytestream_set_priority(struct bytestream *stream, int64_t priority);
 
 /* The identity in the peer's certificate: NULL without TLS or before ready(). */

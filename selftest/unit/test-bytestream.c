@@ -426,6 +426,42 @@ Test(bytestream, one_busy_reader_does_not_starve_the_loop) {
         fixture_clear(&f);
 }
 
+static void take_nothing(struct end *end) {
+        char data[16];
+        ssize_t n = bytestream_read(end->stream, data, sizeof(data));
+
+        if (n > 0)
+                cr_assert(bytestream_unread(end->stream, data, (size_t) n) == 0);
+}
+
+/* Both have something to read all the time: one of what it has given back, the other from its socket. */
+Test(bytestream, who_is_never_done_lets_others_have_their_turn) {
+        struct fixture f[2];
+        unsigned turns = 0;
+
+        for (int i = 0; i < 2; i++) {
+                fixture_init(&f[i], i == 0);
+                if (i == 1) {
+                        sd_event_unref(f[1].event);
+                        f[1].event = sd_event_ref(f[0].event);
+                }
+                fixture_connect(&f[i]);
+        }
+        f[0].server.on_readable = take_nothing;
+        cr_assert(bytestream_write(f[0].client.stream, "x", 1) == 0);
+        cr_assert(bytestream_flush(f[0].client.stream) == 0);
+        for (int i = 0; i < 10; i++)
+                cr_assert(sd_event_run(f[0].event, USEC_PER_SEC) > 0);
+        cr_assert(bytestream_write(f[1].client.stream, "y", 1) == 0);
+        cr_assert(bytestream_flush(f[1].client.stream) == 0);
+        while (buffer_length(&f[1].server.got) == 0) {
+                cr_assert(sd_event_run(f[0].event, USEC_PER_SEC) > 0);
+                cr_assert(++turns < 100, "starved");
+        }
+        for (int i = 0; i < 2; i++)
+                fixture_clear(&f[i]);
+}
+
 /* --- freeing from within a callback --- */
 
 static void free_here(struct end *end) {
