@@ -30,7 +30,7 @@ struct http2 {
         struct message_budget budget;
         struct quota_account *account; /* NULL: not accounted */
         struct quota_charge bytes_charge, streams_charge;
-        bool busy;              /* others go first */
+        enum quota_rank rank;   /* how many go first */
         size_t header_bytes;    /* of all streams */
         size_t block_bytes;     /* of the header block that is coming in */
         size_t data_left;       /* of the DATA frame that is coming in */

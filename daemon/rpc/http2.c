@@ -15,12 +15,10 @@
  */
 #define STREAM_BYTES 2048
 
-/* A peer gets so much of the loop's time in one go; one that has taken much of it lately, after the others.
- */
+/* A peer gets so much of the loop's time in one go. */
 #define TURN_USEC (1 * USEC_PER_MSEC)
-/* … and less is read for it: what its turn leaves of that is kept. */
-#define BUSY_BYTES    2048
-#define BUSY_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 2)
+/* For one that has taken much of it lately, less is read: what its turn leaves of that is kept. */
+#define BUSY_BYTES 2048
 
 /* Reads, and batches sent, in one wake-up before other connections get their turn. */
 #define READS_MAX   64
@@ -421,17 +419,27 @@ static bool has_had_its_turn(const struct http2 *h) {
 
 /* What the loop did for the peer since begin_usec; where it is much, the peer stands back. */
 static void count_time(struct http2 *h, uint64_t begin_usec) {
-        bool busy;
+        enum quota_rank rank;
+        int64_t priority;
 
         if (!h->account || h->closed)
                 return;
-        busy = quota_account_spend(h->account, now_usec(CLOCK_MONOTONIC) - begin_usec);
-        if (busy == h->busy)
+        rank = quota_account_spend(h->account, now_usec(CLOCK_MONOTONIC) - begin_usec);
+        if (rank == h->rank)
                 return;
-        h->busy = busy;
-        bytestream_set_priority(h->bytes, busy ? BUSY_PRIORITY : SD_EVENT_PRIORITY_NORMAL);
-        (void) sd_event_source_set_priority(
-                        h->flush_source, busy ? BUSY_PRIORITY : SD_EVENT_PRIORITY_NORMAL);
+        h->rank = rank;
+        priority = rank == QUOTA_RANK_FIRST ? SD_EVENT_PRIORITY_NORMAL
+                                            : BYTESTREAM_HANDSHAKE_PRIORITY + (int64_t) rank;
+        bytestream_set_priority(h->bytes, priority);
+        (void) sd_event_source_set_priority(h->flush_source, priority);
+}
+
+/* The peer may have taken its part on other connections: then this one lets others go first from now on. */
+static bool stands_back(struct http2 *h) {
+        enum quota_rank before = h->rank;
+
+        count_time(h, now_usec(CLOCK_MONOTONIC));
+        return h->rank > before;
 }
 
 /* How much of the next n bytes is taken in without a look at the time. */
@@ -464,7 +472,8 @@ static void receive(struct http2 *h) {
 
         h->received_usec = now_usec(CLOCK_MONOTONIC);
         for (unsigned i = 0; i < READS_MAX && !h->closed && !h->failed && !has_had_its_turn(h); i++) {
-                ssize_t n = bytestream_read(h->bytes, piece, h->busy ? BUSY_BYTES : sizeof(piece));
+                ssize_t n = bytestream_read(
+                                h->bytes, piece, h->rank == QUOTA_RANK_LAST ? BUSY_BYTES : sizeof(piece));
 
                 if (n == -EAGAIN)
                         return;
@@ -485,6 +494,10 @@ static void on_readable(struct bytestream *bytes _unused_, void *userdata) {
         struct http2 *h = http2_ref(userdata);
         uint64_t begin_usec = now_usec(CLOCK_MONOTONIC);
 
+        if (stands_back(h)) {
+                http2_unref(h);
+                return;
+        }
         h->receiving = true;
         receive(h);
         h->receiving = false;

@@ -6,9 +6,13 @@
 #include "message-ids.h"
 #include "text.h"
 
-/* Of the loop's time, one peer may take this much per period and still be served in its turn. */
+/*
+ * Of the loop's time, one peer may take this much per period and still be served in its turn: all others
+ * together wait no longer for it. Past the second it comes after who has taken no more than the first few.
+ */
 #define SPEND_PERIOD_USEC (100 * USEC_PER_MSEC)
-#define SPEND_USEC        (20 * USEC_PER_MSEC)
+#define SPEND_USEC        (5 * USEC_PER_MSEC)
+#define SPEND_MUCH_USEC   (20 * USEC_PER_MSEC)
 
 /* How long an identity is remembered after it has left: longer than anything that is counted over time. */
 #define MEMORY_USEC (10 * USEC_PER_SEC)
@@ -34,7 +38,7 @@ struct quota_account {
         bool identified, trusted;
         size_t used[_QUOTA_RESOURCE_MAX];
         uint64_t period_usec, spent_usec; /* CLOCK_MONOTONIC of the period's begin; spent in it */
-        bool busy;
+        enum quota_rank rank;             /* by the last period, or this one where that is worse */
         struct ratelimit resets;
         uint64_t left_usec; /* CLOCK_MONOTONIC: when the last reference went */
 };
@@ -224,18 +228,25 @@ const char *quota_resource_name(enum quota_resource resource) {
         return resource_names[resource];
 }
 
-bool quota_account_spend(struct quota_account *account, uint64_t usec) {
+static enum quota_rank rank_by(uint64_t spent_usec) {
+        if (spent_usec > SPEND_MUCH_USEC)
+                return QUOTA_RANK_LAST;
+        return spent_usec > SPEND_USEC ? QUOTA_RANK_SECOND : QUOTA_RANK_FIRST;
+}
+
+enum quota_rank quota_account_spend(struct quota_account *account, uint64_t usec) {
         uint64_t now = now_usec(CLOCK_MONOTONIC);
 
         if (now - account->period_usec >= SPEND_PERIOD_USEC) {
-                account->busy = account->spent_usec > SPEND_USEC &&
-                                now - account->period_usec < 2 * SPEND_PERIOD_USEC;
+                account->rank = now - account->period_usec < 2 * SPEND_PERIOD_USEC
+                                ? rank_by(account->spent_usec)
+                                : QUOTA_RANK_FIRST;
                 account->period_usec = now;
                 account->spent_usec = 0;
         }
         account->spent_usec += usec;
-        account->busy = account->busy || account->spent_usec > SPEND_USEC;
-        return account->busy && !account->trusted;
+        account->rank = MAX(account->rank, rank_by(account->spent_usec));
+        return account->trusted ? QUOTA_RANK_FIRST : account->rank;
 }
 
 struct ratelimit *quota_account_resets(struct quota_account *account) {

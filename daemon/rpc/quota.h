@@ -77,11 +77,14 @@ size_t quota_account_used(const struct quota_account *account, enum quota_resour
 uint64_t quota_refused(const struct quota *quota, enum quota_resource resource);
 const char *quota_resource_name(enum quota_resource resource);
 
-/*
- * Counts time of the loop that was spent on the peer. True: it has taken more than its part lately, and
- * others go first.
- */
-bool quota_account_spend(struct quota_account *account, uint64_t usec);
+/* How far a peer stands back: others go first, and of those that do so who has taken less. */
+enum quota_rank {
+        QUOTA_RANK_FIRST,
+        QUOTA_RANK_SECOND,
+        QUOTA_RANK_LAST,
+};
+/* Counts time of the loop that is spent on the peer. Where it stands by what it has taken lately. */
+enum quota_rank quota_account_spend(struct quota_account *account, uint64_t usec);
 
 /* So many, in so much time. */
 #define QUOTA_RESETS      500

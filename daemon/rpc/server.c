@@ -14,6 +14,9 @@
 /* Out of descriptors or memory: the listener pauses, as accept() would fail again at once. */
 #define PAUSE_USEC   (200 * USEC_PER_MSEC)
 #define SERVICES_MAX 32
+/* What a handshake takes of the loop's time, by rule of thumb: it is charged to the address before it
+ * begins. */
+#define HANDSHAKE_USEC (2 * USEC_PER_MSEC)
 /* Calls of all peers, and of one; their memory is counted besides. Two watches for each VM of the largest
  * fleet. */
 #define STREAMS_ALL  4096
@@ -377,6 +380,14 @@ static int open_account(struct server_connection *connection) {
                      : quota_charge(connection->account, QUOTA_HANDSHAKES, 1, &connection->handshake_charge);
 }
 
+/* Whose address has had many handshakes lately has its next ones after those of others. */
+static void line_up(struct server_connection *connection) {
+        enum quota_rank rank = quota_account_spend(connection->account, HANDSHAKE_USEC);
+
+        bytestream_set_priority(
+                        http2_bytestream(connection->http2), BYTESTREAM_HANDSHAKE_PRIORITY + (int64_t) rank);
+}
+
 static void take_connection(struct rpc_server *server, int fd_taken, const struct rpc_address *address) {
         const struct http2_config config_base = {
                 .handshake_usec = server->limits.handshake_usec,
@@ -414,7 +425,10 @@ static void take_connection(struct rpc_server *server, int fd_taken, const struc
         if (r < 0) {
                 log_warning_errno(r, "Cannot serve a connection from %s", connection->host);
                 connection_free(connection);
+                return;
         }
+        if (server->tls)
+                line_up(connection);
 }
 
 /* ---- listeners ---- */

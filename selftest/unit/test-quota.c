@@ -107,11 +107,12 @@ Test(quota, who_takes_the_loop_stands_back) {
         struct quota *quota = make(1, 1);
         struct quota_account *a = account(quota, "a", true), *trusted;
 
-        cr_assert_not(quota_account_spend(a, 100));
-        cr_assert(quota_account_spend(a, USEC_PER_SEC));
+        cr_assert_eq(quota_account_spend(a, 100), QUOTA_RANK_FIRST);
+        cr_assert_eq(quota_account_spend(a, 10 * USEC_PER_MSEC), QUOTA_RANK_SECOND);
+        cr_assert_eq(quota_account_spend(a, USEC_PER_SEC), QUOTA_RANK_LAST);
         cr_assert_eq(quota_trust(quota, "t"), 0);
         trusted = account(quota, "t", true);
-        cr_assert_not(quota_account_spend(trusted, USEC_PER_SEC));
+        cr_assert_eq(quota_account_spend(trusted, USEC_PER_SEC), QUOTA_RANK_FIRST);
         quota_account_unref(a);
         quota_account_unref(trusted);
         quota_unref(quota);
@@ -126,11 +127,11 @@ Test(quota, who_leaves_and_comes_again_is_no_other) {
         while (ratelimit_pass(quota_account_resets(a), NULL))
                 n++;
         cr_assert_gt(n, 100);
-        cr_assert(quota_account_spend(a, USEC_PER_SEC));
+        cr_assert_eq(quota_account_spend(a, USEC_PER_SEC), QUOTA_RANK_LAST);
         quota_account_unref(a);
         a = account(quota, "a", true);
         cr_assert_not(ratelimit_pass(quota_account_resets(a), NULL));
-        cr_assert(quota_account_spend(a, 0));
+        cr_assert_eq(quota_account_spend(a, 0), QUOTA_RANK_LAST);
         cr_assert(ratelimit_pass(quota_account_resets(b), NULL));
 
         address = account(quota, "a", false);
