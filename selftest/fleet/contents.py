@@ -269,10 +269,14 @@ def policies_at(path):
     return [directory(path), file(f'{SYSTEM}/givc-agent.service.d/policies.conf', f'[Service]\nReadWritePaths={path}\n')]
 
 
+VALGRIND_LOGS = '/var/log/valgrind'  # selftest/valgrind/install
+
+
 def sanitized():
-    """For daemons built with sanitizers, which need more than a daemon does, and report to the journal."""
+    """For daemons with sanitizers or under valgrind, which need more than a daemon does. Sanitizers report to the journal."""
     text = ('[Service]\nSystemCallFilter=\nMemoryDenyWriteExecute=no\nProtectProc=default\nProcSubset=all\n'
-            'Environment=UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1\n')
+            'Environment=UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1\n'
+            f'ReadWritePaths=-{VALGRIND_LOGS}\nEnvironment=TMPDIR={VALGRIND_LOGS}\n')
     return [file(f'{where}/givc-{daemon}.service.d/sanitized.conf', text)
             for where in (SYSTEM, '/etc/systemd/user') for daemon in ('admin', 'agent', 'online')]
 

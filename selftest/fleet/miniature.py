@@ -22,6 +22,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -29,6 +30,8 @@ import contents
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.append(f'{TOP}/selftest/valgrind')
+import memcheck  # noqa: E402
 HOST = contents.HOST
 GUESTS = ('admin-vm', 'net-vm', 'app-vm')
 CLONE_NEWPID = 0x20000000
@@ -94,7 +97,10 @@ class Fleet:
             made['files'] += (files or {}).get(name, [])
             machines.append(made)
         common = contents.common()
-        self.sanitized = bool(self.destdir) and is_sanitized(self.destdir)
+        # With sanitizers, or under valgrind (selftest/valgrind/install): not what memory and rights are measured of.
+        self.under_valgrind = bool(self.destdir) and os.path.isdir(self.destdir + contents.VALGRIND_LOGS)
+        self.sanitized = self.under_valgrind or bool(self.destdir) and is_sanitized(self.destdir)
+        self.slowness = 10 if self.under_valgrind else 1  # what a bound of a test's on time is to be multiplied by
         if self.sanitized:
             common += contents.sanitized()
         self.spec = {'id': self.id, 'destdir': self.destdir, 'timeout': timeout, 'common': common,
@@ -148,10 +154,20 @@ class Fleet:
         for machine in filter(self.is_running, self.names):
             if not self.is_frozen(machine):
                 self.run(machine, ['systemctl', 'stop', 'givc-agent.service', 'givc-admin.service'])
+        if self.under_valgrind:
+            self._ask_valgrind()
         reports = ''.join(self.journal(machine, arguments=['-g', 'Sanitizer|runtime error: |^ +#[0-9]+ 0x'])
                           for machine in self.names)
         if reports:
             raise FleetError(f'the sanitizers have something to say:\n{reports}')
+
+    def _ask_valgrind(self):
+        found = {machine: memcheck.findings(self.root(machine) + contents.VALGRIND_LOGS) for machine in self.names}
+        if all(texts is None for texts in found.values()):
+            raise FleetError('nothing was run under valgrind')
+        reports = [f'{machine}:\n{text}' for machine, texts in found.items() for text in texts or ()]
+        if reports:
+            raise FleetError('valgrind has something to say of ' + '\n'.join(reports))
 
     def _why_not_up(self):
         try:

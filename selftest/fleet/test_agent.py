@@ -279,7 +279,7 @@ def test_it_restarts_itself_and_registers_again(agent):
     code, _ = agent.error('StartUnit', OWN)
     assert code == StatusCode.UNAVAILABLE
     journal.wait(f'Registered {OWN} and 8 units')
-    assert time.monotonic() - begin < 8
+    assert time.monotonic() - begin < 8 * agent.fleet.slowness
     assert agent.unit(UNIT)['MainPID'] != before
     assert agent.call('GetUnitStatus', OWN).ActiveState == 'active'
 
@@ -328,7 +328,7 @@ def test_a_change_arrives_at_once(agent):
         begin = time.monotonic()
         agent.call('StartUnit', 'demo-clock.service')
         watch.until('demo-clock.service', 'active')
-        assert time.monotonic() - begin < 1
+        assert time.monotonic() - begin < 1 * agent.fleet.slowness
 
 
 def test_one_peer_cannot_use_up_the_watchers(agent, wire):
@@ -477,7 +477,7 @@ def test_it_stops_at_once_and_tells_its_watchers(agent):
         slow = agent.control.StartUnit.future(agent.pb.msg('systemd.UnitRequest')(UnitName=OWN), timeout=STEADY)
         begin = time.monotonic()
         agent.fleet.run(MACHINE, ['systemctl', 'restart', UNIT], check=True)
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 2 * agent.fleet.slowness
         with pytest.raises(grpc.RpcError) as raised:
             while True:
                 watch.next()

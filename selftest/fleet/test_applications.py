@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Applications, asked of the admin and of the agent: started, handed over, paused, stopped, and how they end."""
+import contextlib
 import json
 import queue
 import threading
@@ -172,9 +173,10 @@ def apps(fleet, wire):
     with apps.watch() as watch:
         left = apps.running()
         for name in left:
-            if name.startswith('late@') or name.startswith('sleeper@'):
-                apps.operate('ResumeApplication', name)
-            apps.operate('StopApplication', name)
+            with contextlib.suppress(grpc.RpcError):  # it may just have stopped; that it has is waited for below
+                if name.startswith('late@') or name.startswith('sleeper@'):
+                    apps.operate('ResumeApplication', name)
+                apps.operate('StopApplication', name)
         for name in left:
             if name in apps.running():
                 watch.until('Removed', name)

@@ -230,6 +230,8 @@ def test_directory_and_environment(wire):
     ('cat', {'Role': 'root'}, StatusCode.PERMISSION_DENIED),
 ])
 def test_refusals(wire, command, start, code):
+    if wire.fleet.under_valgrind and 'no/such' in start.get('WorkingDirectory', ''):
+        pytest.skip('valgrind lets nobody know that a program could not be started')
     assert Run(wire, command, **start).error()[0] is code
 
 

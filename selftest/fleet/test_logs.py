@@ -411,6 +411,8 @@ def test_an_agent_that_stops_says_so(both):
 def test_givcctl_goes_on_after_the_admin_and_the_agent_have_died(both):
     """Each line once."""
     logs = both['admin']
+    if logs.fleet.under_valgrind:
+        pytest.skip('givcctl does not wait as long as the admin needs to start under valgrind')
     logs.say('before')
     command = ['givcctl', 'logs', '-f', '-n1', '-u', TALK, '--vm', MACHINE]
     with logs.fleet.popen('ghaf-host', command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

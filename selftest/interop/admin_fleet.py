@@ -14,8 +14,9 @@ import grpc
 import pytest
 
 import givcpb
+from patience import SLOWNESS
 
-TIMEOUT = 30
+TIMEOUT = 30 * SLOWNESS
 
 pb = givcpb.load(os.environ["GIVC_DESCRIPTORS"])
 Empty = pb.msg("admin.Empty")

@@ -12,8 +12,9 @@ import grpc
 import pytest
 
 import givcpb
+from patience import SLOWNESS
 
-TIMEOUT = 20
+TIMEOUT = 20 * SLOWNESS
 
 pb = givcpb.load(os.environ["GIVC_DESCRIPTORS"])
 Item = pb.msg("admin.QueryListItem")

@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+from patience import SLOWNESS
+
 RULES = """
 @id("app-vm only")
 permit (principal, action, resource)
@@ -273,13 +275,13 @@ def test_what_is_cut_short_ends_with_a_whole_character(files, letters):
 
 def test_a_rule_of_which_little_is_right_is_found_wrong_in_time(files):
     names = ",".join(f'Command::"c{i}"' for i in range(20000))
-    assert len(lint(files, f"permit (principal, action in [{names}], resource);", timeout=30)) == 64
+    assert len(lint(files, f"permit (principal, action in [{names}], resource);", timeout=30 * SLOWNESS)) == 64
 
 
 def test_many_rules_are_looked_at_in_time(files):
     rule = 'permit (principal == Source::"vm{}", action == Command::"StartVM", resource == Module::"admin");\n'
     rules = "".join(rule.format(i) for i in range(16000))
-    (found,) = lint(files, rules + rule.format(7), timeout=30)
+    (found,) = lint(files, rules + rule.format(7), timeout=30 * SLOWNESS)
     assert "policy16000: the rule adds nothing: policy7 at line 8 permits all of it" in found
 
 
@@ -288,7 +290,7 @@ def test_what_takes_too_many_steps_is_let_be(files):
     deep = "context"
     for _ in range(9):
         deep = f"(if {deep} has a.b.c.d then context else context)"
-    (found,) = lint(files, ANY.format(f"{deep} has x") * 10 + ANY.format("1 == 2"), timeout=30)
+    (found,) = lint(files, ANY.format(f"{deep} has x") * 10 + ANY.format("1 == 2"), timeout=30 * SLOWNESS)
     assert "policy10: 1 == 2 is never true" in found
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from admin_fleet import Admin, free_port
 from ctl_fake import TIMEOUT, Ctl, Fake, FakeFleet, item, pb, running, serving
+from patience import SLOWNESS
 
 LogEntry = pb.msg("logs.LogEntry")
 FLEET = [item("givc-net-vm.service", kind="Mgr", Online=True), item("givc-admin.service"), item("microvm@net-vm.service", kind="VM")]
@@ -132,7 +133,7 @@ def test_a_journal_without_end_is_cut(program, fake, certs, place):
             yield LogEntry(Identifier="givc-agent", Message="x" * 60_000)
 
     with journal(program, fake, certs, read_logs) as ctl:
-        bundle, _, _ = dump(ctl, place, "--timeout=3")
+        bundle, _, _ = dump(ctl, place, f"--timeout={3 * SLOWNESS}")
     assert 1 << 20 <= len(bundle.pieces["vm/net-vm/journal-agent.txt"]) < (1 << 20) + 100_000
     assert "vm/net-vm/journal-agent.txt" in bundle.missing
 
@@ -247,7 +248,7 @@ def silent(program, certs, *vms):
 
 def test_who_is_silent_holds_up_nobody(program, certs, place):
     with silent(program, certs, "net-vm") as (_, ctl):
-        bundle, _, _ = dump(ctl, place, "--timeout=500ms")
+        bundle, _, _ = dump(ctl, place, f"--timeout={500 * SLOWNESS}ms")
     assert bundle.missing_of_fleet().keys() == {"vm/net-vm/stats.json"}
     assert bundle.missing["vm/net-vm/stats.json"].startswith("DEADLINE_EXCEEDED")
     assert "vm/app-vm/stats.json" in bundle.pieces

@@ -17,6 +17,7 @@ import grpc
 import pytest
 
 from ctl_fake import TIMEOUT, Ctl, Fake, item, pb, running, serving
+from patience import SLOWNESS
 
 AGENT = item("givc-net-vm.service", kind="Mgr", Online=True, Since=1_700_000_000_000_000)
 
@@ -98,7 +99,7 @@ def test_the_fleet_at_a_glance(ctl, fake):
 
 def test_top_shows_every_vm_and_who_is_silent(ctl, fake):
     fake.items = [AGENT, item("givc-app-vm.service", "app-vm", "Mgr", Online=False)]
-    out, _ = ctl("top", "--limit=2", "--interval=200ms")
+    out, _ = ctl("top", "--limit=2", f"--interval={200 * SLOWNESS}ms")
     first, second = out.split("\n\n")
     assert first.splitlines()[0].split() == ["VM", "LOAD", "MEMORY", "USED", "PROCESSES", "BUSIEST"]
     assert first.splitlines()[1].split() == ["net-vm", "0.50", "1024", "MiB", "50", "%", "9", "bu\\x1bsy", "(2.0", "%)"]
@@ -118,7 +119,7 @@ def test_top_is_not_held_up(program, certs):
     silent = Silent()
     silent.items = [AGENT]
     with serving((pb.handler("admin.AdminService", silent),), certs / "admin-vm") as port:
-        out, _ = Ctl(program, port, certs / "me")("top", "--limit=1", "--interval=200ms", "--json")
+        out, _ = Ctl(program, port, certs / "me")("top", "--limit=1", f"--interval={200 * SLOWNESS}ms", "--json")
         silent.over.set()
     assert json.loads(out) == {"vm": "net-vm", "error": "does not answer"}
 
@@ -172,11 +173,14 @@ def test_top_takes_sensible_options(ctl, wrong):
     ctl("top", *wrong, code=2)
 
 
+PATIENT = [f"--retry={SLOWNESS}"] if SLOWNESS > 1 else []
+
+
 def test_what_is_registered_is_ensured(ctl, fake):
-    assert ctl("test", "ensure", "demo.service", called="givc-cli") == ("", "")
-    ctl("test", "ensure", "--retry", "3", "demo.service", "--type", "9", "--vm", "net-vm", called="givc-cli")
-    assert "registered but of wrong type" in ctl("test", "ensure", "demo.service", "--type=8", code=1, called="givc-cli")[1]
-    assert "registered but on wrong VM" in ctl("test", "ensure", "demo.service", "--vm=app-vm", code=1, called="givc-cli")[1]
+    assert ctl("test", "ensure", "demo.service", *PATIENT, called="givc-cli") == ("", "")
+    ctl("test", "ensure", f"--retry={3 * SLOWNESS}", "demo.service", "--type", "9", "--vm", "net-vm", called="givc-cli")
+    assert "registered but of wrong type" in ctl("test", "ensure", "demo.service", "--type=8", *PATIENT, code=1, called="givc-cli")[1]
+    assert "registered but on wrong VM" in ctl("test", "ensure", "demo.service", "--vm=app-vm", *PATIENT, code=1, called="givc-cli")[1]
     assert "'no.service' not registered" in ctl("test", "ensure", "no.service", code=1, called="givc-cli")[1]
     ctl("test", "ensure", "demo.service", "--type=x", code=2)
 

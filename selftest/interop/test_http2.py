@@ -14,6 +14,7 @@ import harness
 import transports
 from h2raw import END_HEADERS, END_STREAM, frame, grpc_headers, grpc_message, hpack
 from harness import TIMEOUT, Outcome, Request, pb
+from patience import SLOWNESS
 
 # What one connection may make the server hold, whatever it does: requests under way (8 MiB), answers that it does not
 # read (4 MiB and a last one of 4 MiB), and what the allocator makes of it.
@@ -523,7 +524,7 @@ def test_header_bomb(victim, gap):
             assert connection.receive_refusal(stream) == h2raw.INTERNAL_ERROR
         connection.request(1001, grpc_message(b""))
         assert connection.receive_response(1001)[0]["grpc-status"] == "0"
-        assert time.monotonic() - begin < 20  # looked through, 41 of them would take a minute
+        assert time.monotonic() - begin < 20 * SLOWNESS  # looked through, 41 of them would take a minute
 
 
 FLOODS = {
@@ -591,7 +592,9 @@ def test_rapid_reset(victim, spoil):
 
 def test_rapid_reset_at_once(victim):
     with victim.connect() as connection:
-        assert connection.flood(open_and_reset(stream) for stream in range(1, 20001, 2)) == h2raw.ENHANCE_YOUR_CALM
+        # What is between the two may take all of them before the first is looked at.
+        end = connection.flood(open_and_reset(stream) for stream in range(1, 20001, 2)) or connection.receive_goaway()
+        assert end == h2raw.ENHANCE_YOUR_CALM
 
 
 def test_resets_in_moderation(victim):

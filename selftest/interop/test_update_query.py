@@ -5,9 +5,12 @@ import http.server
 import json
 import os
 import subprocess
+import tempfile
 import threading
 
 import pytest
+
+from patience import SLOWNESS
 
 OFFERS = [
     {"name": "Update #2", "storePath": "/nix/store/b-nixos-system-2", "current": True, "pubKey": "k:2", "more": 1},
@@ -37,13 +40,14 @@ def server():
 def query(source, *arguments, called="givcctl", code=0):
     if not isinstance(source, str):
         source = f"http://127.0.0.1:{source.server_port}"
-    run = subprocess.run(
-        [called, "update", "query", "--source", source, *arguments],
-        executable=os.environ["GIVC_UPDATE_QUERY"],
-        capture_output=True,
-        text=True,
-        timeout=20,
-    )
+    with tempfile.TemporaryDirectory() as directory:
+        os.symlink(os.environ["GIVC_UPDATE_QUERY"], f"{directory}/{called}")
+        run = subprocess.run(
+            [f"{directory}/{called}", "update", "query", "--source", source, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=20 * SLOWNESS,
+        )
     assert run.returncode == code, (run.stdout, run.stderr)
     return run.stdout, run.stderr
 

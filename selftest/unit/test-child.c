@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "child.h"
+#include "valgrind.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -103,6 +104,7 @@ Test(child, cannot_be_started) {
         };
         struct child *child = NULL;
 
+        skip_without_vfork();
         cr_assert_eq(child_new(&child, seen.event, &spec, on_exited, NULL), -ENOENT);
         spec.path = "/etc/passwd";
         cr_assert_eq(child_new(&child, seen.event, &spec, on_exited, NULL), -EACCES);

@@ -194,9 +194,9 @@ Test(metrics_socket, plain) {
 Test(metrics_socket, more_than_fits_at_once) {
         _cleanup_(freep) char *got = NULL;
 
-        world.lines = 50000;
+        world.lines = 10000;
         got = ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
-        cr_assert(endswith(got, "test_figure 49999\n# EOF\n"));
+        cr_assert(endswith(got, "test_figure 9999\n# EOF\n"));
 }
 
 /* Those who come, say half a word, and stay: they are sent away, and whoever comes after them is served. */

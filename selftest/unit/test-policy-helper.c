@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the programs that fetch policies let go of. */
 #include "policy-helper.h"
+#include "valgrind.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -115,6 +116,7 @@ Test(policy_helper, its_own_and_the_system_s_are_not, .init = make_directory, .f
 }
 
 Test(policy_helper, it_has_bounds, .init = make_directory, .fini = remove_directory) {
+        skip_under_valgrind("leaves no room for limits");
         cr_expect_eq(in_confinement(find_privileges), 0);
         cr_expect_eq(in_confinement(find_size), EFBIG);
         cr_expect_eq(in_confinement(find_memory), MEMORY_ERROR);

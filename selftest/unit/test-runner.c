@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The program that runs one command for an agent, as the service manager starts it. */
 #include "runner-request.h"
+#include "valgrind.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -108,6 +109,7 @@ Test(runner, a_command_runs_and_its_end_is_told) {
 }
 
 Test(runner, what_cannot_be_started_is_told) {
+        skip_without_vfork();
         send_request(NULL, NULL, -1);
         start();
         cr_expect_eq(memcmp(&(struct runner_event){ .kind = RUNNER_FAILED, .value = ENOENT },
@@ -120,6 +122,7 @@ Test(runner, what_cannot_be_started_is_told) {
 Test(runner, nor_in_a_directory_that_is_not_there) {
         struct runner_event event;
 
+        skip_without_vfork();
         send_request("echo", "/no/such/place", -1);
         start();
         event = receive();
