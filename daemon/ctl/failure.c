@@ -84,7 +84,7 @@ static void hint(const struct session *session, enum rpc_code code, const char *
         bool of_agent = session->options->verb->of_agent;
         bool by_agent = of_agent || strncmp(message, "agent ", strlen("agent ")) == 0;
 
-        if (!session_is_connected(session) && code == RPC_UNAVAILABLE) {
+        if (!session_is_connected(session) && (code == RPC_UNAVAILABLE || code == RPC_DEADLINE_EXCEEDED)) {
                 fprintf(stderr,
                                 "Tried %s%s%s. Is it up? --addr, --port and --name say where and who it "
                                 "is.\n",

@@ -155,6 +155,19 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
 
 static int call(struct session *session, struct reading *reading);
 
+/* Most agents show no more than the journals of their units. */
+static void fail(struct session *session, const struct reading *reading, const struct rpc_status *status) {
+        _cleanup_(freep) char *text = NULL;
+        struct rpc_status failure = *status;
+
+        if (status->code == RPC_PERMISSION_DENIED && !reading->unit)
+                text = text_printf("%s; write %s/UNIT, '%s list-units %s' shows which there are",
+                                status->message, reading->vm, program_invocation_short_name, reading->vm);
+        if (text)
+                failure.message = text;
+        session_fail(session, reading->what, &failure);
+}
+
 /* A journal that was kept in memory does not outlive its VM: its new one is read from its beginning. Unless
  * it is the caller who had been in another. */
 static int on_done(struct session *session, const struct rpc_status *status,
@@ -165,7 +178,7 @@ static int on_done(struct session *session, const struct rpc_status *status,
         if (status->code == RPC_OK)
                 return EXIT_DONE;
         if (status->code != RPC_OUT_OF_RANGE || reading->last_usec == 0) {
-                session_fail(session, reading->what, status);
+                fail(session, reading, status);
                 return EXIT_DONE;
         }
         complain("the journal of %s is another one now", reading->vm);

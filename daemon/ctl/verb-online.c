@@ -16,6 +16,7 @@ struct look {
         const char *name; /* of the agent */
         bool waits;
         bool answered, online, registered; /* as was last shown */
+        bool over;                         /* what comes until the loop has ended is not looked at */
 };
 
 static void look_clear(struct look *look) {
@@ -65,11 +66,15 @@ static bool judge(struct look *look) {
 
 static void on_told(struct session *session, const ProtobufCMessage *message, void *userdata) {
         struct look *look = userdata;
-        int r = roster_keep(&look->roster, (const Admin__WatchItem *) message);
+        int r;
 
+        if (look->over)
+                return;
+        r = roster_keep(&look->roster, (const Admin__WatchItem *) message);
+        look->over = r < 0 || judge(look);
         if (r < 0)
                 session_end(session, fail_errno(r, "cannot keep the list of entries"));
-        else if (judge(look))
+        else if (look->over)
                 session_end(session, look->online ? EXIT_DONE : EXIT_FAILED);
 }
 

@@ -229,7 +229,8 @@ def test_is_online_waits(ctl, fake):
     with running(ctl.start("is-online", "net-vm", "--wait")) as process:
         assert fake.entered.wait(TIMEOUT)
         fake.change(Added=item("givc-net-vm.service", kind="Mgr", Online=False))
-        fake.change(Updated=item("givc-net-vm.service", kind="Mgr", Online=True))
+        for name in ("givc-net-vm.service", "demo.service", "other.service"):  # at once: it is said once all the same
+            fake.change(Updated=item(name, kind="Mgr", Online=True))
         assert process.wait(TIMEOUT) == 0
         assert process.stdout.read() == "online\n"
 
