@@ -16,17 +16,17 @@ static void help(void) {
         printf("givc-agent --config FILE [--debug]\n"
                "givc-agent --online DIRECTORY\n"
                "\n"
-               "Lets the rest of the fleet see and move the units of this machine that FILE lists.\n"
+               "Lets the rest of the fleet see and move the units here that FILE lists.\n"
                "\n"
                "     --config FILE  the configuration, JSON\n"
-               "     --online DIR   be no agent, but ready (sd_notify(3)) while the agent with that runtime "
-               "directory\n"
-               "                    is registered with the admin; end when it is not any more\n"
+               "     --online DIR   be no agent, but ready (sd_notify(3)) while the agent with\n"
+               "                    that runtime directory is registered with the admin; end\n"
+               "                    when it is not any more\n"
                "     --debug        log more\n"
                "  -h --help         show this\n"
                "     --version      show the version\n"
                "\n"
-               "One dash does as well as two, and FILE may follow a \"=\". SIGHUP: read FILE and "
+               "One dash does as well as two, and FILE may follow a \"=\". SIGHUP: read FILE and\n"
                "certificates again.\n");
 }
 

@@ -79,16 +79,23 @@ static void hint_not_offered(const struct session *session, const char *message)
                                 session->peer);
 }
 
+/* Whether somebody is there, who does not take us, or whom we do not take. */
+static bool is_up(const struct session *session, const char *message) {
+        const char *why = isempty(message) && session->channel ? rpc_channel_reason(session->channel)
+                                                               : message;
+
+        return strstr(strempty(why), "certificate") || strstr(strempty(why), "refused us");
+}
+
 /* What the user can do about it, in a line of its own. */
 static void hint(const struct session *session, enum rpc_code code, const char *message) {
         bool of_agent = session->options->verb->of_agent;
         bool by_agent = of_agent || strncmp(message, "agent ", strlen("agent ")) == 0;
 
         if (!session_is_connected(session) && (code == RPC_UNAVAILABLE || code == RPC_DEADLINE_EXCEEDED)) {
-                fprintf(stderr,
-                                "Tried %s%s%s. Is it up? --addr, --port and --name say where and who it "
-                                "is.\n",
-                                session->peer, session->identity ? " as " : "", strempty(session->identity));
+                fprintf(stderr, "Tried %s%s%s. %s--addr, --port and --name say where and who it is.\n",
+                                session->peer, session->identity ? " as " : "", strempty(session->identity),
+                                is_up(session, message) ? "" : "Is it up? ");
                 return;
         }
         switch (code) {

@@ -11,14 +11,14 @@
         "                   *?[, matches it; given several times: any of them\n"
 #define SERVICE_HELP                                                                                        \
         "  --vm=VM          Where the units are. A unit written VM/UNIT says so itself.\n"                  \
-        "Several units are handled at once; the exit status is that of the first failure.\n"
+        "                   Of several, the exit status is that of the first failure.\n"
 #define NO_BLOCK_HELP "  --no-block       Do not wait until it is done\n"
 #define APP_HELP                                                                                            \
         "  --vm=VM          Where they run, if not in the VM that is named after them.\n"                   \
         "APP is an instance, or the beginning of the names of instances: firefox@\n"
 #define FOR_HELP                                                                                            \
-        "  --for=STATE      What to wait for: active, inactive, failed, running, dead, frozen, ...,\n"      \
-        "                   or several of these with commas between them (default: active)\n"
+        "  --for=STATE      What to wait for: active (default), inactive, failed,\n"                        \
+        "                   running, dead, frozen, ...; several: with commas\n"
 #define KILL_HELP                                                                                           \
         "  --signal=SIGNAL, -s  By name or number (default: TERM)\n"                                        \
         "  --kill-whom=WHOM     main, control, or all processes (default)\n"
@@ -41,8 +41,8 @@
         "  --rules=FILE     Ask nobody: Cedar's text, or its JSON format\n"                                 \
         "  --entities=FILE  What there is, and what it is in, as Cedar's JSON\n"                            \
         "  --context=FILE   The context of the request: a JSON object\n"                                    \
-        "  --requests=FILE  Many requests, a JSON object a line: principal, action, resource,\n"            \
-        "                   context; -: standard input\n"                                                   \
+        "  --requests=FILE  Many requests, a JSON object a line: principal, action,\n"                      \
+        "                   resource, context; -: standard input\n"                                         \
         "Each is Type::\"id\", or a plain name: of a Source, a Command and a Module.\n"
 #define AUTH_LINT_HELP                                                                                      \
         "  --rules=FILE     Cedar's text, or its JSON format\n"                                             \
@@ -51,10 +51,11 @@
 #define AUTH_TEST_HELP                                                                                      \
         "  --rules=FILE     Cedar's text, or its JSON format\n"                                             \
         "  --entities=FILE  What there is, and what it is in, as Cedar's JSON\n"                            \
-        "FILE has expectations, as a JSON array or a JSON object a line: principal, action,\n"              \
-        "resource, context, expect (allow or deny), by (the rules that decide), name.\n"                    \
+        "FILE has expectations, as a JSON array or a JSON object a line: principal,\n"                      \
+        "action, resource, context, expect (allow or deny), by (the rules that decide),\n"                  \
+        "name.\n"                                                                                           \
         "Exit status 1: not all of them hold.\n"
-#define AGENT_HELP "--name, --addr and --port say which agent; GIVC_NAME, GIVC_ADDR and GIVC_PORT do not.\n"
+#define AGENT_HELP "--name, --addr and --port say which agent; the environment does not.\n"
 
 const struct verb verbs[] = {
         { "query", "", 0, 0, FILTER_OPTIONS, false,
@@ -179,17 +180,15 @@ const struct verb verbs[] = {
                         verb_wifi_list },
         { "wifi status", "", 0, 0, 0, true, "Show the wireless network in use", AGENT_HELP, verb_wifi },
         { "wifi connect", "SSID", 1, 1, VERB_OPTION_WIFI, true, "Join a wireless network",
-                        "  --password-file=FILE  Its first line is the password; -: standard input. "
-                        "Otherwise\n"
-                        "                        it is asked for, on a terminal\n"
+                        "  --password-file=FILE  Its first line is the password; -: standard input.\n"
+                        "                        Otherwise it is asked for, on a terminal\n"
                         "  --settings=FILE       JSON, merged into the connection: for 802.1X\n" AGENT_HELP,
                         verb_wifi_connect },
         { "wifi disconnect", "", 0, 0, 0, true, "Leave the wireless network", AGENT_HELP, verb_wifi },
         { "wifi on", "", 0, 0, 0, true, "Switch Wi-Fi on", AGENT_HELP, verb_wifi },
         { "wifi off", "", 0, 0, 0, true, "Switch Wi-Fi off", AGENT_HELP, verb_wifi },
         { "status", "[VM|VM/UNIT|UNIT]", 0, 1, VERB_OPTION_VM, false,
-                        "Show a unit or a VM on one screen, with the end of its journal; without any, the "
-                        "fleet",
+                        "Show a unit, a VM or the fleet on one screen, with the end of its journal",
                         "  --vm=VM          Where the unit is\n"
                         "The exit status is 0 when it is active, or all of the fleet is online; else 1.\n",
                         verb_status },

@@ -268,9 +268,20 @@ Test(ctl_output, deployed) {
 }
 
 /* Every verb is in the help, which fits a screen. */
+static unsigned check_help(const char *help) {
+        unsigned lines = 0, width = 0;
+
+        for (const char *s = help; *s; s++) {
+                width = *s == '\n' ? 0 : width + 1;
+                lines += *s == '\n';
+                cr_assert_leq(width, 80, "%s", help);
+                cr_assert(!(*s & 0x80), "a terminal may know ASCII alone: %s", help);
+        }
+        return lines;
+}
+
 Test(ctl_output, help) {
         const char *help;
-        unsigned lines = 0, width = 0;
 
         help_print(file, NULL, NULL);
         help = printed();
@@ -279,12 +290,11 @@ Test(ctl_output, help) {
 
                 cr_assert_not_null(strstr(help, last ? last + 1 : verb->words), "%s", verb->words);
         }
-        for (const char *s = help; *s; s++) {
-                width = *s == '\n' ? 0 : width + 1;
-                lines += *s == '\n';
-                cr_assert_leq(width, 80, "%s", help);
+        cr_assert_leq(check_help(help), 24);
+        for (const struct verb *verb = verbs; verb->words; verb++) {
+                help_print(file, verb, NULL);
+                check_help(printed());
         }
-        cr_assert_leq(lines, 24);
 }
 
 static char told[256];
