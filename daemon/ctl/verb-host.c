@@ -51,7 +51,10 @@ static int show_sysinfo(struct session *session, const ProtobufCMessage *respons
                 r = output_json(stdout, output_sysinfo_json(info));
         else {
                 fputs("Ghaf Version: ", stdout);
-                output_text(stdout, info->ghafversion);
+                output_text(stdout,
+                                isempty(info->ghafversion) && !session->options->compatible
+                                                ? "unknown"
+                                                : info->ghafversion);
                 printf("\nSecure Boot: %s\nDisk Encryption: %s\n", enabled(boot_known, info->secureboot),
                                 enabled(disk_known, info->diskencrypted));
         }
