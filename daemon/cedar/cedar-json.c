@@ -124,7 +124,8 @@ int cedar_json_uid(struct arena *arena, const json_t *json, const char *what, co
         struct cedar_text type_text, id_text;
         int r;
 
-        json = inner ?: json;
+        if (json_is_string(json_object_get(inner, "type")) && json_is_string(json_object_get(inner, "id")))
+                json = inner;
         type = json_object_get(json, "type");
         id = json_object_get(json, "id");
         if (!json_is_string(type) || !json_is_string(id))

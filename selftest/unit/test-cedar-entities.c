@@ -52,7 +52,8 @@ Test(cedar_entities, entities_are_read_as_liberally_as_by_cedars_own) {
         _cleanup_(freep) char *json =
                         quoted("[{'uid': {'__entity': {'type': 'A', 'id': '1'}}, 'attrs': {'a': {'__extn': "
                                "1}, 'b': {'__entity': "
-                               "{'type': 'A', 'id': '1'}, 'x': 1}}, 'parents': [{'type': 'B', 'id': ''}], "
+                               "{'type': 'A', 'id': '1'}, 'x': 1}}, 'parents': [{'type': 'B', 'id': '', "
+                               "'__entity': 1}], "
                                "'other': 1},"
                                " {'uid': {'type': 'A', 'id': '1'}, 'attrs': {'b': {'x': 1, '__entity': "
                                "{'type': 'A', 'id': "
