@@ -276,7 +276,7 @@ def sanitized():
     """For daemons with sanitizers or under valgrind, which need more than a daemon does. Sanitizers report to the journal."""
     text = ('[Service]\nSystemCallFilter=\nMemoryDenyWriteExecute=no\nProtectProc=default\nProcSubset=all\n'
             'Environment=UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1\n'
-            f'ReadWritePaths=-{VALGRIND_LOGS}\nEnvironment=TMPDIR={VALGRIND_LOGS}\n')
+            f'ReadWritePaths=-{VALGRIND_LOGS}\n')
     return [file(f'{where}/givc-{daemon}.service.d/sanitized.conf', text)
             for where in (SYSTEM, '/etc/systemd/user') for daemon in ('admin', 'agent', 'online')]
 

@@ -539,9 +539,9 @@ def test_first_failure_of_several(ctl, fake):
 
 def test_timeout(ctl, fake):
     fake.hang = True
-    _, err = ctl("suspend", "--timeout", "300ms", code=6)
+    _, err = ctl("suspend", "--timeout", f"{300 * SLOWNESS}ms", code=6)
     assert "DEADLINE_EXCEEDED" in err and "--timeout" in err
-    assert 0 < fake.remaining <= 0.3
+    assert 0 < fake.remaining <= 0.3 * SLOWNESS
 
 
 def test_no_timeout(ctl, fake):

@@ -33,6 +33,8 @@ def stand_in(path, program, directory, support, suppressions=SUPPRESSIONS):
         f'        as={shlex.quote(directory)}/names/{name}/"${{0##*/}}"',
         f'        mkdir -p "${{as%/*}}" && ln -sfn {shlex.quote(program)} "$as"',
         'fi',
+        # valgrind's own files; where the program is confined to what may not be /tmp.
+        f'export TMPDIR={shlex.quote(directory)}',
         f'export {" ".join(shlex.quote(f"{k}={v}") for k, v in support_environment(support).items())}',
         f'exec {shlex.join(command(directory, suppressions)).replace("/%p.log", "/$id-%p.log")} "$as" "$@"',
     ]
