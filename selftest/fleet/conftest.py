@@ -10,7 +10,7 @@ from wire import Wire
 def pytest_addoption(parser):
     parser.addoption('--destdir', help="the DESTDIR of givc's meson install")
     parser.addoption('--kills', type=int, default=25, help='how often test_soak kills a daemon')
-    parser.addoption('--attack-seconds', type=int, help='how long each attack of test_hostile goes on, and to measure meanwhile')
+    parser.addoption('--attack-seconds', type=int, help='how long each attack of test_hostile goes on, instead of a second or two')
 
 
 @pytest.fixture(scope='session')

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A guest that goes about its business while another one is hostile: python3 neighbour.py ADDRESS PORT DIRECTORY SECONDS calls
-the admin again and again on one connection, each call answered within so many seconds, until a line comes on standard input;
-then says how long each took, in milliseconds. Runs in a guest of a fleet, beside h2raw.py. By hand, as grpcio's threads
-would be slower than what is measured."""
+"""A guest that goes about its business while another one is hostile: python3 neighbour.py ADDRESS PORT DIRECTORY SECONDS METHOD
+REQUEST calls the admin again and again on one connection, each call answered within so many seconds, until a line comes on
+standard input; then says how long each took, in milliseconds. REQUEST is in hexadecimal. Runs in a guest of a fleet, beside
+h2raw.py. By hand, as grpcio's threads would be slower than what is measured."""
 import select
 import socket
 import ssl
@@ -12,7 +12,7 @@ import time
 import h2raw
 
 
-def main(address, port, directory, seconds):
+def main(address, port, directory, seconds, method, request):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.set_alpn_protocols(['h2'])
@@ -24,7 +24,7 @@ def main(address, port, directory, seconds):
     connection.open((h2raw.INITIAL_WINDOW_SIZE, 1 << 24))
     connection.send(h2raw.window_update(0, 1 << 24))
     print('calling', flush=True)
-    headers, request, times = h2raw.grpc_headers('/admin.AdminService/QueryList'), h2raw.grpc_message(b''), []
+    headers, request, times = h2raw.grpc_headers(method), h2raw.grpc_message(bytes.fromhex(request)), []
     for stream in range(1, 1 << 30, 2):
         begin = time.monotonic()
         connection.request(stream, request, headers)
