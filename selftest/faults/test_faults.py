@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "interop"))
 from admin_fleet import APPVM, RUNNING, TIMEOUT, Admin, Agent, Empty, Watcher, app, certificates, pb  # noqa: E402, F401
 from faults import KINDS, Faults  # noqa: E402
 from test_decisions import Decisions, Teller, Wish  # noqa: E402
+from test_refusals import knock  # noqa: E402
 
 Question = pb.msg("access.DecideRequest")
 ServiceRequest = pb.msg("admin.ServiceRequest")
@@ -111,14 +112,16 @@ def test_one_failure_breaks_nothing_else(admin, app, faults, connected):
     assert faults.in_use <= BLOCKS_KEPT + (BLOCKS_LOST_IN_HANDSHAKES if EACH and not connected else 0)
 
 
-def decide_and_watch(stub, admin_stub, teller):
-    """What the rules decide is asked for and watched, while the admin and an agent deny something."""
+def decide_and_watch(admin, stub, admin_stub, teller):
+    """What the rules decide is asked for and watched, while the admin and an agent deny something, and both refuse somebody."""
     ends(stub.Decide, Question(Principal="gui-vm", Action="StartVM", Resource="admin", Context='{"VmName": "app-vm"}'))
-    watch = stub.WatchDecisions(Wish(Permits=True), timeout=TIMEOUT)
+    watch = stub.WatchDecisions(Wish(Permits=True, Refusals=True), timeout=TIMEOUT)
     try:
         assert next(watch).Source.VmName == "admin-vm"
         teller.deny()
-        ends(admin_stub.Poweroff, Empty())  # which is told, up to so many in a minute, before it ends
+        teller.refuse(Claimed="net-vm", Reason="expired")
+        knock(admin, "127.0.0.9", in_clear=True)  # which is told, as the next, up to so many in a minute
+        ends(admin_stub.Poweroff, Empty())
     except grpc.RpcError as error:
         assert error.code() != grpc.StatusCode.DEADLINE_EXCEEDED, error
     watch.cancel()
@@ -134,7 +137,7 @@ def test_decisions_are_told_after_a_failure(certificates, tmp_path, faults):  # 
             agent.register(admin, APPVM, {"clock.service": 13})
             settle(admin)
             stub, admin_stub = pb.stub(admin.channel(), "access.AccessService"), admin.stub()
-            for _ in points(faults, lambda: decide_and_watch(stub, admin_stub, teller), 60):
+            for _ in points(faults, lambda: decide_and_watch(admin, stub, admin_stub, teller), 60):
                 settle(admin)
                 watch = Decisions(admin)
                 while watch.source()[::2] != ("app-vm", True):
