@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The command line of givcctl, a word a line; and spans of time. */
+/* The command line of givcctl, a word a line; and its words as spans and moments of time. */
 #include "fuzz.h"
 
 #include "options.h"
+#include "output.h"
 #include "text.h"
 #include "timespan.h"
 
@@ -25,15 +26,23 @@ static void try_spans(const char *a, const char *b) {
                 must(timespan_parse(both, &together) == 0 && together == sum, "spans are added up");
 }
 
-#define A_NOW (UINT64_C(1767323045) * USEC_PER_SEC)
+#define A_NOW (UINT64_C(1767323045) * USEC_PER_SEC + 123456)
 
-/* How long ago something was and when it was are the same, and neither is before 1970. */
+/* What is shown of a moment says the same, to the second; how long ago something was and when it was are the
+ * same. */
 static void try_moment(const char *text) {
         _cleanup_(freep) char *ago = text_printf("%s ago", text);
         uint64_t moment, span, again;
+        char date[OUTPUT_TIME];
 
-        if (timestamp_parse(text, A_NOW, &moment) == 0)
+        if (timestamp_parse(text, A_NOW, &moment) == 0) {
                 must(moment / USEC_PER_SEC < UINT64_C(1) << 62, "a moment is one of the clock's");
+                must(moment / USEC_PER_SEC > UINT32_MAX ||
+                                                (timestamp_parse(output_time(moment, date), A_NOW, &again) ==
+                                                                                0 &&
+                                                                again == moment - moment % USEC_PER_SEC),
+                                "a moment that is shown can be read");
+        }
         if (timespan_parse(text, &span) < 0 || span >= A_NOW || strlen(text) > 32)
                 return;
         must(timestamp_parse(ago, A_NOW, &again) == 0 && again == A_NOW - span, "it was so long ago");
@@ -61,10 +70,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         clearenv();
         while (argc <= WORDS_MAX && (word = strsep(&rest, "\n")))
                 argv[argc++] = word;
+        for (int i = 1; i < argc; i++)
+                try_moment(argv[i]);
         if (argc > 2)
                 try_spans(argv[1], argv[2]);
-        if (argc > 1)
-                try_moment(argv[1]);
         r = options_parse(&options, argc, argv, &error);
         must((r < 0) == (error != NULL), "an error has a text, and success has none");
         if (r == 0)
