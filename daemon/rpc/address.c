@@ -195,10 +195,18 @@ char *rpc_address_format(const struct rpc_address *address) {
 char *rpc_address_format_host(const struct rpc_address *address) {
         char ip[INET6_ADDRSTRLEN];
 
-        if (address->any.sa_family != AF_INET && address->any.sa_family != AF_INET6)
+        switch (address->any.sa_family) {
+        case AF_INET:
+        case AF_INET6:
+                format_ip(address, ip);
+                return strdup(ip);
+        case AF_VSOCK:
+                if (address->vm.svm_cid == VMADDR_CID_ANY)
+                        return strdup("vsock:any");
+                return text_printf("vsock:%u", address->vm.svm_cid);
+        default:
                 return rpc_address_format(address);
-        format_ip(address, ip);
-        return strdup(ip);
+        }
 }
 
 size_t rpc_address_ip(const struct rpc_address *address, uint8_t ip[16]) {

@@ -45,6 +45,7 @@ struct bytestream {
         bool drained : 1;       /* in clear: a read came back short, so the socket is empty */
         bool tell_writable : 1; /* the queue has been at or above LOW */
         bool tell_empty : 1;    /* the owner has asked to be told when it is empty */
+        bool answered : 1;      /* in the handshake, something was sent */
         bool calling : 1;       /* inside of a callback: free() leaves the struct to whoever called it */
         bool freed : 1;
 };
@@ -249,9 +250,10 @@ static void shake_hands(struct bytestream *stream) {
         if (r < 0 && r != -EAGAIN) {
                 hang_up(stream);
                 fail_tls(stream, r);
-        } else if (!flush_output(stream))
                 return;
-        else if (r == 0)
+        }
+        stream->answered = stream->answered || bytestream_pending(stream) > 0;
+        if (flush_output(stream) && r == 0)
                 tell_ready(stream);
 }
 
@@ -617,6 +619,10 @@ const struct tls_identity *bytestream_peer_identity(const struct bytestream *str
 
 const struct tls_identity *bytestream_peer_claim(const struct bytestream *stream) {
         return stream->session ? tls_session_claim(stream->session) : NULL;
+}
+
+bool bytestream_has_answered(const struct bytestream *stream) {
+        return stream->answered;
 }
 
 int bytestream_fd(const struct bytestream *stream) {

@@ -335,24 +335,35 @@ static const struct http2_ops http2_ops = {
         .closed = on_closed,
 };
 
-/* Whoever has most handshakes under way, and the last one of them. */
+/*
+ * Whoever has most handshakes under way, and the last one of them. Where nobody has more than one, it is the
+ * first of those that say nothing, or of those that were answered, whichever are more: who has many
+ * addresses could have all the room otherwise, and an honest one is soon over either.
+ */
 static struct server_connection *find_surplus(const struct rpc_server *server, size_t *ret_n) {
-        struct server_connection *connection, *last = NULL;
+        struct server_connection *connection, *last = NULL, *first[2] = {};
+        size_t count[2] = {};
 
         *ret_n = 0;
-        LIST_FOREACH(connection, &server->connections, link)
-                if (connection->handshake_charge.account) {
-                        size_t n = quota_account_used(connection->account, QUOTA_HANDSHAKES);
+        LIST_FOREACH(connection, &server->connections, link) {
+                bool answered;
+                size_t n;
 
-                        if (n < *ret_n)
-                                continue;
+                if (!connection->handshake_charge.account)
+                        continue;
+                n = quota_account_used(connection->account, QUOTA_HANDSHAKES);
+                if (n >= *ret_n) {
                         *ret_n = n;
                         last = connection;
                 }
-        return last;
+                answered = bytestream_has_answered(http2_bytestream(connection->http2));
+                first[answered] = first[answered] ?: connection;
+                count[answered]++;
+        }
+        return *ret_n == 1 ? first[count[true] > count[false]] : last;
 }
 
-/* When no handshake more would fit, one of who has most gives way to whoever has fewer. */
+/* When no handshake more would fit, one of who has most gives way to whoever has fewer, or none. */
 static void make_room(struct rpc_server *server, const struct quota_account *newcomer) {
         struct server_connection *surplus;
         size_t n, own = quota_account_used(newcomer, QUOTA_HANDSHAKES);
@@ -360,10 +371,21 @@ static void make_room(struct rpc_server *server, const struct quota_account *new
         if (quota_used(server->quota, QUOTA_HANDSHAKES) + 1 < server->limits.handshakes)
                 return;
         surplus = find_surplus(server, &n);
-        if (!surplus || n <= own + 1)
+        if (!surplus || (own > 0 && n <= own + 1))
                 return;
         server->counters.refused[RPC_REFUSAL_ROOM]++;
         connection_free(surplus);
+}
+
+/* Whose it is before it has shown an identity. Who is on this machine may have any number of addresses. */
+static const char *account_name(const struct server_connection *connection) {
+        uint8_t ip[16];
+
+        if (connection->address.any.sa_family == AF_UNIX)
+                return "unix:";
+        if (rpc_address_ip(&connection->address, ip) == 4 && ip[0] == 127)
+                return "127.0.0.1";
+        return connection->host;
 }
 
 /* Charges a new connection to its address. 0 or a negative errno. */
@@ -371,7 +393,7 @@ static int open_account(struct server_connection *connection) {
         struct rpc_server *server = connection->server;
         int r;
 
-        r = quota_account_get(server->quota, connection->host, false, &connection->account);
+        r = quota_account_get(server->quota, account_name(connection), false, &connection->account);
         if (r < 0)
                 return r;
         make_room(server, connection->account);
@@ -496,6 +518,9 @@ int rpc_server_add_listener(struct rpc_server *server, int fd) {
         r = flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
         if (r >= 0)
                 r = sd_event_add_io(server->event, &listener->source, fd, EPOLLIN, on_accept, listener);
+        /* However many come, those that are under way have their turn. */
+        if (r >= 0)
+                r = sd_event_source_set_priority(listener->source, BYTESTREAM_HANDSHAKE_PRIORITY);
         /* Made before it is needed: the loop's first timer takes a descriptor. */
         if (r >= 0)
                 r = sd_event_add_time(server->event, &listener->pause_source, CLOCK_MONOTONIC, UINT64_MAX, 0,

@@ -7,6 +7,7 @@ import itertools
 import select
 import socket
 import ssl
+import subprocess
 import sys
 import time
 import typing
@@ -75,8 +76,16 @@ class Attacker:
     def going(self):
         return time.monotonic() < self.end
 
-    def connect(self):
-        return socket.create_connection(self.where, timeout=2)
+    def connect(self, source=None):
+        return socket.create_connection(self.where, timeout=2, source_address=source and (source, 0))
+
+    def addresses(self, what):
+        """As many as this machine likes to have, of its own network. what: 'add' or 'del' of ip-address(8)."""
+        network = self.where[0].rpartition('.')[0]
+        names = [f'{network}.{number}' for number in range(50, 250)]
+        subprocess.run(['ip', '-batch', '-'], input=''.join(f'address {what} {name}/24 dev host0\n' for name in names),
+                       check=True, encoding='utf-8')
+        return names
 
     def context(self, certificate=True, version=None):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -124,14 +133,16 @@ class Attacker:
         return f'{10_000 - refused} connected'
 
     def half_open(self):
-        """Handshakes that begin and do not go on, all the time."""
-        held = []
+        """Handshakes that begin and do not go on, all the time, from many addresses."""
+        held, sources = [], itertools.cycle(self.addresses('add'))
         while self.going():
             with contextlib.suppress(OSError):
-                held.append(self.connect())
+                held.append(self.connect(next(sources)))
                 held[-1].sendall(b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03' + bytes(40))
             if len(held) > 300:
                 held.pop(0).close()
+            time.sleep(0.001)  # faster, and who comes would have to wait for it to be accepted
+        self.addresses('del')
         return 'done'
 
     def handshakes(self):

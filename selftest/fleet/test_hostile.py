@@ -99,10 +99,11 @@ def fleet(destdir):
 
 
 @contextlib.contextmanager
-def neighbour(fleet, target, times):
-    """Calls of another guest, one after the other, meanwhile: none fails, each is answered in time. How long they took: times."""
+def neighbour(fleet, target, times, calls):
+    """Calls of another guest, one after the other, so many on a connection, meanwhile: none fails, each is answered in time. How
+    long they took: times."""
     arguments = ['python3', f'{DIRECTORY}/neighbour.py', fleet.addresses['admin-vm'], '9001', '/etc/givc', str(DEADLINE),
-                 target.method, target.request.hex()]
+                 target.method, target.request.hex(), str(calls)]
     with fleet.popen('net-vm', arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             wait_line(process, 'calling')
@@ -117,7 +118,8 @@ def neighbour(fleet, target, times):
 def attack(fleet, target, what, seconds, directory='/etc/givc'):
     """Returns what became of it. The daemon is still the same."""
     before, times = fleet.unit(target.machine, target.unit)['MainPID'], []
-    with neighbour(fleet, target, times):
+    # Where it is about who gets in, the neighbour comes again and again.
+    with neighbour(fleet, target, times, 40 if what == 'half_open' else 1_000_000):
         said = fleet.run('app-vm', ['nice', 'python3', f'{DIRECTORY}/attack.py', what, target.name, fleet.addresses[target.machine],
                                     str(target.port), directory, str(seconds)], check=True, timeout=60 + seconds).stdout.strip()
     figures.setdefault(target.name, {})[what] = said, times

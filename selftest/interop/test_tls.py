@@ -150,6 +150,15 @@ def test_handshake_that_does_not_end(certificates):
         server.expect_log(r"127\.0\.0\.1 refused")
 
 
+def test_addresses_of_this_machine_are_one(certificates):
+    """Its users have as many as they like."""
+    with harness.Server(certificates=certificates / "server") as server, contextlib.ExitStack() as stack:
+        host, _, port = server.address.rpartition(":")
+        for number in range(1, 71):
+            stack.enter_context(socket.create_connection((host, int(port)), TIMEOUT, (f"127.0.1.{number}", 0)))
+        server.expect_log(r"127\.0\.0\.1 takes too much: it has 64 connections")
+
+
 def test_new_certificates(server, certificates, tls):
     """They are for connections to come: the one that stands keeps its own."""
     elsewhere = certificates / "elsewhere"

@@ -24,11 +24,11 @@ Test(address, what_is_read_is_written_again) {
         check("/run/givc.sock", "/run/givc.sock", "/run/givc.sock");
         check("unix:/run/givc.sock", "/run/givc.sock", "/run/givc.sock");
         check("@givc/admin", "@givc/admin", "@givc/admin");
-        check("vsock:3:9000", "vsock:3:9000", "vsock:3:9000");
-        check("vsock:any:9000", "vsock:any:9000", "vsock:any:9000");
-        check("vsock:host:1", "vsock:2:1", "vsock:2:1");
-        check("vsock:local:1", "vsock:1:1", "vsock:1:1");
-        check("vsock:4294967295:4294967295", "vsock:any:4294967295", "vsock:any:4294967295");
+        check("vsock:3:9000", "vsock:3:9000", "vsock:3");
+        check("vsock:any:9000", "vsock:any:9000", "vsock:any");
+        check("vsock:host:1", "vsock:2:1", "vsock:2");
+        check("vsock:local:1", "vsock:1:1", "vsock:1");
+        check("vsock:4294967295:4294967295", "vsock:any:4294967295", "vsock:any");
 }
 
 Test(address, what_is_no_address_is_refused_with_a_reason) {
