@@ -15,6 +15,9 @@
 #define TEXT_BYTES_MAX (16 * 1024)
 /* A person's session has one that listens or two. */
 #define SOCKETS_MAX 32
+/* What else its directory may hold, which its owner may fill: sockets that nobody listens to any more, say.
+ */
+#define ENTRIES_MAX 256
 
 /* ---- what is said ---- */
 
@@ -109,7 +112,7 @@ static void closedirp(DIR **directory) {
 }
 
 struct outcome {
-        size_t told, failed;
+        size_t told, failed, entries;
         int error; /* of the last that failed */
 };
 
@@ -122,6 +125,8 @@ static int tell_all(const char *path, const char *text, struct outcome *outcome)
         while (outcome->told + outcome->failed < SOCKETS_MAX && (entry = readdir(directory))) {
                 int r;
 
+                if (++outcome->entries > ENTRIES_MAX)
+                        break;
                 if (entry->d_type != DT_SOCK && entry->d_type != DT_UNKNOWN)
                         continue;
                 r = tell_socket(dirfd(directory), entry->d_name, text);
@@ -152,9 +157,20 @@ static void finish(struct rpc_call *call, const struct outcome *outcome) {
         rpc_call_reply(call, &status.base);
 }
 
+static void tell_too_many(struct manager *manager, const struct rpc_call *call) {
+        const struct log_fields fields = {
+                .method = rpc_call_path(call) + 1,
+                .peer = rpc_call_peer(call)->name,
+        };
+
+        if (peer_limit_pass(&manager->refusals, fields.peer, NULL))
+                log_event(LOG_WARNING, &fields, "%s: no more than %u entries of it are looked at.",
+                                manager->config.notifier.directory, ENTRIES_MAX);
+}
+
 static void notify_user(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {
         const Notify__UserNotification *notification = (const Notify__UserNotification *) message;
-        const struct manager *manager = userdata;
+        struct manager *manager = userdata;
         struct outcome outcome = {};
         _cleanup_(freep) char *text = NULL;
         int r;
@@ -171,6 +187,9 @@ static void notify_user(struct rpc_call *call, const ProtobufCMessage *message, 
                 return;
         }
         r = tell_all(manager->config.notifier.directory, text, &outcome);
+        explicit_bzero(text, strlen(text));
+        if (outcome.entries > ENTRIES_MAX)
+                tell_too_many(manager, call);
         if (r < 0)
                 rpc_call_fail(call, RPC_INTERNAL, "cannot look for sockets in %s: %s",
                                 manager->config.notifier.directory, strerror(-r));

@@ -416,6 +416,16 @@ def test_who_does_not_take_it_holds_up_nobody(fleet, peers):
     fleet.run('gui-vm', ['rm', '-rf', NOTIFIER])
 
 
+def test_a_directory_full_of_dead_sockets_holds_up_nobody(fleet, peers):
+    """Whose it is may put into it what he likes."""
+    fill = (f'import os, socket; os.makedirs("{NOTIFIER}"); os.chdir("{NOTIFIER}")\n'
+            'for i in range(300): socket.socket(socket.AF_UNIX).bind(str(i))')
+    fleet.run('gui-vm', ['/usr/bin/python3', '-c', fill], check=True)
+    notify(peers, Title='lost')
+    fleet.wait_log('gui-vm', f'{NOTIFIER}: no more than 256 entries', 'givc-agent.service')
+    fleet.run('gui-vm', ['rm', '-rf', NOTIFIER])
+
+
 def test_a_notification_has_bounds(peers):
     assert refusal(notify, peers, Message='x' * 20000)[0] == StatusCode.INVALID_ARGUMENT
     assert refusal(peers.admin, 'NotifyUser', 'admin.UserNotificationRequest',
