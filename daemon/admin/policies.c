@@ -227,14 +227,11 @@ static int is_shown(const struct dirent *entry) {
 }
 
 /* Not what a link points to, and nothing that could be waited for. */
-static int open_regular(const char *directory, const char *name) {
-        _cleanup_(freep) char *path = text_printf("%s/%s", directory, name);
+static int open_regular(int directory, const char *name) {
         struct stat st;
         int fd;
 
-        if (!path)
-                return -ENOMEM;
-        fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0)
                 return -errno;
         if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
@@ -244,14 +241,18 @@ static int open_regular(const char *directory, const char *name) {
         return fd;
 }
 
-static int open_below(const char *parent, const struct policy *policy) {
-        _cleanup_(freep) char *directory = text_printf("%s/%s", parent, policy->name);
+static int open_below(const char *parent, const struct policy *policy, int flags) {
+        _cleanup_(freep) char *path = text_printf("%s/%s", parent, policy->name);
+        _cleanup_(closep) int directory = -1;
         struct dirent **entries;
         int n, fd = -ENOENT;
 
-        if (!directory)
+        if (!path)
                 return -ENOMEM;
-        n = scandir(directory, &entries, is_shown, alphasort);
+        directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
+        if (directory < 0)
+                return -errno;
+        n = scandirat(directory, ".", &entries, is_shown, alphasort);
         if (n < 0)
                 return -errno;
         for (int i = 0; i < n; i++) {
@@ -264,11 +265,12 @@ static int open_below(const char *parent, const struct policy *policy) {
         return fd == -EINVAL ? -ENOENT : fd;
 }
 
+/* What fetches may make links in its directory, and is not to lead us to what it may not read itself. */
 int policies_open(const struct policies *policies, const struct policy *policy) {
         bool fetched = policy->url || policies->git_url;
-        int fd = fetched ? open_below(policies->fetched_directory, policy) : -ENOENT;
+        int fd = fetched ? open_below(policies->fetched_directory, policy, O_NOFOLLOW) : -ENOENT;
 
-        return fd == -ENOENT ? open_below(policies->directory, policy) : fd;
+        return fd == -ENOENT ? open_below(policies->directory, policy, 0) : fd;
 }
 
 bool policies_look(const struct policies *policies, struct policy *policy) {

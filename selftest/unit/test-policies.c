@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The admin's configuration of policies, and their files. */
 #include "policies.h"
+#include "text.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -211,6 +212,23 @@ Test(policies, the_file_is_the_first_that_is_one, .init = make_store, .fini = re
         cr_assert_geq(fd, 0);
         cr_assert_eq(read(fd, found, sizeof(found) - 1), 6);
         cr_assert_str_eq(found, "b.json");
+}
+
+/* What fetches may make them, and may not read what it wants; in the store they are the system's own. */
+Test(policies, a_link_is_not_followed_to_what_was_fetched, .init = make_store, .fini = remove_store) {
+        static const char config[] = "{ \"source\": { \"type\": \"per-policy\" }, \"policies\": { \"x\": { "
+                                     "\"vms\": [], \"perPolicyUpdater\": { \"url\": \"http://h/x\" } } } }";
+        _cleanup_(policies_freep) struct policies *policies = NULL;
+        _cleanup_(freep) char *error = NULL, *fetched = text_printf("%s/policies", store),
+                              *link = text_printf("%s/policies/x", store);
+        int fd;
+
+        write_file("key.pem");
+        cr_assert_eq(mkdir(fetched, 0755), 0);
+        cr_assert_eq(symlink("../data/vm-policies/x", link), 0);
+        cr_assert_eq(policies_new(&policies, config, "/nowhere", store, &error), 0, "%s", error);
+        fd = policies_open(policies, policies->policies);
+        cr_assert(fd == -ENOTDIR || fd == -ELOOP, "%d", fd);
 }
 
 Test(policies, a_change_of_a_file_is_seen_once, .init = make_store, .fini = remove_store) {
