@@ -122,6 +122,7 @@ static void pass_on(
         response.output = escaped ?: piece;
         if (rpc_call_send(host_command_call(command), &response.base) > 0)
                 host_command_set_reading(command, false);
+        explicit_bzero(piece, length); /* it may say what it was given, a token too */
 }
 
 static void updated(struct host_command *command, int code, void *userdata) {

@@ -130,14 +130,19 @@ static bool read_output(struct execution *execution, size_t which) {
         while (end->fd >= 0 && !execution->blocked) {
                 uint8_t data[FRAME_BYTES];
                 ssize_t n = read(end->fd, data, sizeof(data));
+                bool sent;
 
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0 && errno == EAGAIN)
                         return true;
-                if (n <= 0)
+                if (n <= 0) {
                         pipe_end_close(end);
-                else if (!send_output(execution, which, data, (size_t) n))
+                        continue;
+                }
+                sent = send_output(execution, which, data, (size_t) n);
+                explicit_bzero(data, (size_t) n);
+                if (!sent)
                         return false;
         }
         return true;

@@ -294,7 +294,7 @@ int rpc_call_send(struct rpc_call *call, const ProtobufCMessage *message) {
         if (!chunk)
                 return -ENOMEM;
         if (rpc_call_accept(call) < 0) {
-                free(chunk);
+                http2_chunk_free(chunk);
                 return -ENOMEM;
         }
         return http2_stream_queue(call->stream, chunk);

@@ -21,7 +21,7 @@ static void free_chunks(struct http2_chunk *chunk) {
         while (chunk) {
                 struct http2_chunk *next = chunk->next;
 
-                free(chunk);
+                http2_chunk_free(chunk);
                 chunk = next;
         }
 }

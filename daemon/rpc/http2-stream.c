@@ -35,7 +35,7 @@ static void stream_free(struct http2_stream *stream) {
         while (chunk) {
                 struct http2_chunk *next = chunk->next;
 
-                free(chunk);
+                http2_chunk_free(chunk);
                 chunk = next;
         }
         buffer_clear(&stream->held);
@@ -442,6 +442,11 @@ struct http2_chunk *http2_chunk_new(size_t length) {
         return chunk;
 }
 
+void http2_chunk_free(struct http2_chunk *chunk) {
+        explicit_bzero(chunk->data, chunk->length);
+        free(chunk);
+}
+
 static void resume(struct http2_stream *stream) {
         if (stream->out_deferred) {
                 stream->out_deferred = false;
@@ -453,7 +458,7 @@ static void resume(struct http2_stream *stream) {
 
 int http2_stream_queue(struct http2_stream *stream, struct http2_chunk *chunk) {
         if (!stream->connection || stream->lingers || stream->out_end) {
-                free(chunk);
+                http2_chunk_free(chunk);
                 return 0;
         }
         *stream->out_last = chunk;
@@ -487,7 +492,7 @@ void http2_stream_cut(struct http2_stream *stream) {
                 stream->out_bytes -= chunk->length;
                 if (stream->connection)
                         stream->connection->out_bytes -= chunk->length;
-                free(chunk);
+                http2_chunk_free(chunk);
                 chunk = next;
         }
 }
@@ -552,7 +557,7 @@ static int on_send_data(nghttp2_session *session _unused_, nghttp2_frame *frame 
                         stream->out_first = chunk->next;
                         if (!stream->out_first)
                                 stream->out_last = &stream->out_first;
-                        free(chunk);
+                        http2_chunk_free(chunk);
                 }
         }
         if (stream->out_full && stream->out_bytes <= HTTP2_STREAM_LOW) {

@@ -158,6 +158,8 @@ const char *http2_stream_header(const struct http2_stream *stream, const char *n
 bool http2_stream_charge(struct http2_stream *stream, size_t n);
 
 struct http2_chunk *http2_chunk_new(size_t length);
+/* Wiped, as it may carry a password. */
+void http2_chunk_free(struct http2_chunk *chunk);
 /* Takes the chunk. 0; 1 when the stream is full now. */
 int http2_stream_queue(struct http2_stream *stream, struct http2_chunk *chunk);
 /* Forgets what is queued, but for the chunks of one frame. Before http2_stream_end(). */

@@ -7,7 +7,7 @@ import pytest
 from grpc import StatusCode
 
 from miniature import Fleet, HOST
-from wire import Wire
+from wire import Wire, assert_forgotten
 
 STEADY = 20  # seconds: what should come at once, and has not come by then, does not come
 
@@ -84,6 +84,15 @@ def test_update_streams_its_output(wire):
     assert 'n \\xff' in text
     assert last.Finished and not last.HasField('Error')
     assert 'secret' not in wire.fleet.journal(HOST, 'givc-agent.service')
+
+
+def test_a_token_is_forgotten(wire):
+    if wire.fleet.sanitized:
+        pytest.skip('terabytes to look through')
+    assert any('unforgettable' in item.Output for item in update(wire, Pin='1.2', Cache='c', Token='unforgettable'))
+    list(update(wire, Pin='1.2', Cache='c'))  # by then the call before has been cleared away
+    assert_forgotten(wire.fleet, 'admin-vm', 'givc-admin.service', 'unforgettable')
+    assert_forgotten(wire.fleet, HOST, 'givc-agent.service', 'unforgettable')
 
 
 def test_update_that_fails(wire):

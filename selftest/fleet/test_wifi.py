@@ -9,6 +9,7 @@ from grpc import StatusCode
 
 from contents import file, unit
 from miniature import Fleet
+from wire import assert_forgotten
 
 MACHINE = 'net-vm'
 SEEN = '/run/networkmanager-mock'
@@ -114,27 +115,12 @@ def test_a_new_password_is_put_into_the_saved_profile(wifi):
     assert 'activate' in activate
 
 
-MEMORY = '''
-import re, sys
-pid, text = sys.argv[1], sys.argv[2].encode()
-with open(f'/proc/{pid}/mem', 'rb', 0) as memory:
-    for line in open(f'/proc/{pid}/maps'):
-        begin, end, rights = re.match('([0-9a-f]+)-([0-9a-f]+) (....)', line).groups()
-        if rights.startswith('rw') and '[v' not in line:
-            memory.seek(int(begin, 16))
-            found = memory.read(int(end, 16) - int(begin, 16)).find(text)
-            if found >= 0:
-                sys.exit(f'{text} at {found} of {line}')
-'''
-
-
 def test_the_agent_forgets_a_password(wifi):
     if wifi.fleet.sanitized:
         pytest.skip('terabytes to look through')
-    pid = wifi.fleet.unit(MACHINE, 'givc-agent.service')['MainPID']
     wifi.connect('Neues Café', 'unforgettable')
     assert not wifi.list('Nowhere')  # by then the call before has been cleared away
-    wifi.fleet.run(MACHINE, ['/usr/bin/python3', '-c', MEMORY, pid, 'unforgettable'], check=True)
+    assert_forgotten(wifi.fleet, MACHINE, 'givc-agent.service', 'unforgettable')
 
 
 def test_a_new_password_of_8021x_leaves_who_one_is(wifi):

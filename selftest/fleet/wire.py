@@ -68,6 +68,25 @@ class Wire:
         return self.pb.stub(self.channel(machine, port, source, **arguments), service)
 
 
+MEMORY = '''
+import re, sys
+pid, text = sys.argv[1], sys.argv[2].encode()
+with open(f'/proc/{pid}/mem', 'rb', 0) as memory:
+    for line in open(f'/proc/{pid}/maps'):
+        begin, end, rights = re.match('([0-9a-f]+)-([0-9a-f]+) (....)', line).groups()
+        if rights.startswith('rw') and '[v' not in line:
+            memory.seek(int(begin, 16))
+            found = memory.read(int(end, 16) - int(begin, 16)).find(text)
+            if found >= 0:
+                sys.exit(f'{text} at {found} of {line}')
+'''
+
+
+def assert_forgotten(fleet, machine, unit, text):
+    """It is nowhere in the memory of the unit's main process. Not for sanitized ones."""
+    fleet.run(machine, ['/usr/bin/python3', '-c', MEMORY, fleet.unit(machine, unit)['MainPID'], text], check=True)
+
+
 @contextlib.contextmanager
 def crowd(begin, limit):
     """While so many streams of one peer, each made by begin(), stand, one more of it is refused; after that, none is."""
