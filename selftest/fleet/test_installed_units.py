@@ -2,6 +2,7 @@
 """The units that givc installs: what systemd makes of the daemons, before anything is asked of them."""
 import json
 import re
+import shlex
 
 import pytest
 
@@ -129,6 +130,17 @@ def test_the_agent_may_do_little_itself(givc):
     assert (int(status['Seccomp']), int(status['NoNewPrivs'])) == (2, 1)
     given = givc.run('net-vm', ['ls', '-l', f'/proc/{pid}/root/run/credentials/givc-agent.service'], check=True).stdout
     assert 'key.pem' in given
+
+
+@pytest.mark.parametrize('machine, name, user, may', [
+    ('admin-vm', 'givc-admin', 'givc-admin', '/tmp /var/tmp /var/lib/givc-admin'), ('net-vm', 'givc-agent', 'root', '/run/givc-agent /etc/policies')])
+def test_where_they_may_write(givc, machine, name, user, may):
+    """Beside what is no disk of theirs (/dev/shm, /dev/mqueue), and what they have for themselves."""
+    pid = givc.unit(machine, f'{name}.service')['MainPID']
+    others = '/ /etc /home /root /run /run/lock /run/systemd/system /run/user /tmp /usr /var /var/lib /var/log /var/tmp'
+    script = f"for d in {others} /run/givc-agent /etc/policies /var/lib/givc-admin; do (: >$d/.written) 2>/dev/null && echo $d; done; true"
+    said = givc.run(machine, f'nsenter -t {pid} -m -S $(id -u {user}) -G $(id -g {user}) sh -c {shlex.quote(script)}', check=True)
+    assert sorted(said.stdout.split()) == sorted(may.split())
 
 
 def test_the_door_stays_open_however_often_a_daemon_dies(givc, daemon):
