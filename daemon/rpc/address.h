@@ -35,8 +35,8 @@ int rpc_address_from_transport(struct rpc_address *address, const char *protocol
 /* What rpc_address_parse() would read, on the heap; NULL: ENOMEM. Unnamed Unix sockets are "unix:". */
 char *rpc_address_format(const struct rpc_address *address);
 
-/* Without the port: for TCP the IP ("192.168.100.5"; IPv4 mapped into IPv6 as IPv4), for vsock "vsock:" and the
- * CID; else the same as rpc_address_format(). */
+/* Without the port: for TCP the IP ("192.168.100.5"; IPv4 mapped into IPv6 as IPv4), for vsock "vsock:" and
+ * the CID; else the same as rpc_address_format(). */
 char *rpc_address_format_host(const struct rpc_address *address);
 
 /*

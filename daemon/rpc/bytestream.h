@@ -91,6 +91,7 @@ const struct tls_identity *bytestream_peer_identity(const struct bytestream *str
 /* In closed(): what was said by the certificate of a peer that never got as far as ready(), whoever it is
  * of. NULL: without TLS. */
 const struct tls_identity *bytestream_peer_claim(const struct bytestream *stream);
-/* Whether a handshake has come so far that something went out: a server's, that it was asked for what it offers. */
+/* Whether a handshake has come so far that something went out: a server's, that it was asked for what it
+ * offers. */
 bool bytestream_has_answered(const struct bytestream *stream);
 int bytestream_fd(const struct bytestream *stream);

@@ -304,8 +304,9 @@ Test(ctl_options, moments) {
                 { "yesterday", 1767312000 - 86400 },
                 { "@5", 5 },
         };
-        static const char *const wrong[] = { "", "soon", "2026-01-02 03:04:05 ", "2026-13-01", "25:00", "@", "@x",
-                "@99999999999", "-", "ago", " ago", "1h ago ago", "-1h ago", "99999999h", "1969-01-01" };
+        static const char *const wrong[] = { "", "soon", "2026-01-02 03:04:05 ", "2026-13-01", "25:00", "@",
+                "@x", "@99999999999", "-", "ago", " ago", "1h ago ago", "-1h ago", "99999999h",
+                "1969-01-01" };
         static const char *const hour_ago[] = { "1h", "-1h", "1h ago", "60 min ago" };
         uint64_t usec;
 

@@ -42,8 +42,8 @@ static void become_native(const struct call *call, int answer) {
         (void) fcntl(answer, F_SETFD, 0);
         if (call->fd >= 0)
                 (void) fcntl(call->fd, F_SETFD, 0);
-        (void) execl(getenv("GIVC_NATIVELY") ?: "", "natively", to, number, fd, call->path ?: "",
-                        values[0], values[1], NULL);
+        (void) execl(getenv("GIVC_NATIVELY") ?: "", "natively", to, number, fd, call->path ?: "", values[0],
+                        values[1], NULL);
         _exit(1);
 }
 
