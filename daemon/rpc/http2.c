@@ -142,6 +142,8 @@ int http2_gather(struct http2 *h, const void *p, size_t n) {
                 if (h->n_gathered < GATHER_BYTES)
                         break;
                 r = write_bytes(h, record, GATHER_BYTES);
+                if (record == h->gather)
+                        explicit_bzero(h->gather, GATHER_BYTES);
                 if (r < 0)
                         return r;
                 h->n_gathered = 0;
@@ -170,6 +172,7 @@ static int send_batch(struct http2 *h) {
         r = nghttp2_session_send(h->session);
         if (r == 0 && !h->closed && h->n_gathered > 0)
                 r = write_bytes(h, gather, h->n_gathered);
+        explicit_bzero(gather, h->n_gathered); /* passwords are sent, too */
         h->gather = NULL;
         if (r == 0 && !h->closed) {
                 r = bytestream_flush(h->bytes);

@@ -287,6 +287,7 @@ struct tls_session *tls_session_free(struct tls_session *session) {
         if (session->scratch && session->scratch->input_owner == session)
                 session->scratch->input_owner = NULL;
         if (session->scratch && session->scratch->plain_owner == session) {
+                explicit_bzero(session->scratch->plain, session->scratch->n_plain);
                 session->scratch->plain_owner = NULL;
                 session->scratch->n_plain = 0;
         }
@@ -439,6 +440,7 @@ static int make_records(struct tls_session *session, const void *p, size_t n) {
 int tls_session_seal(struct tls_session *session) {
         struct tls_scratch *scratch = session->scratch;
         size_t n = scratch->n_plain;
+        int r;
 
         if (session->error < 0)
                 return session->error;
@@ -446,7 +448,9 @@ int tls_session_seal(struct tls_session *session) {
                 return 0;
         scratch->plain_owner = NULL;
         scratch->n_plain = 0;
-        return make_records(session, scratch->plain, n);
+        r = make_records(session, scratch->plain, n);
+        explicit_bzero(scratch->plain, n);
+        return r;
 }
 
 int tls_session_write(struct tls_session *session, const void *p, size_t n) {
