@@ -252,6 +252,13 @@ int agent_link_renew(struct agent_link *link) {
         return 0;
 }
 
+void agent_link_watch_anew(struct agent_link *link) {
+        if (!link->watch)
+                return;
+        link->watch = rpc_client_cancel(link->watch);
+        watch(link);
+}
+
 void agent_link_set_ready(struct agent_link *link,
                 void (*ready)(struct registry_agent *agent, void *userdata), void *userdata) {
         link->told_ready = ready;

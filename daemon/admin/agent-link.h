@@ -24,6 +24,9 @@ DEFINE_CLEANUP(struct agent_link, agent_link_free)
  * On failure the old connection stays.
  */
 int agent_link_renew(struct agent_link *link);
+/* It has registered, and may be the one to whom the connection leads: that stays if it does, and we hear the
+ * present state of all its units. */
+void agent_link_watch_anew(struct agent_link *link);
 
 /*
  * From now on, told whenever calls to the agent can be made (again): it has registered, or come back. What

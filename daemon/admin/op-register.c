@@ -56,6 +56,13 @@ static bool is_stale_connection(const struct registry_agent *agent, const struct
         return agent && peer->id < agent->peer_id;
 }
 
+/* We have known it from before our start, and reached it where it says that it is: it need not be connected
+ * to anew, and calls that are under way there go on. */
+static bool is_found(const struct registry_agent *agent, const struct registry_transport *transport) {
+        return agent->peer_id == 0 && agent->link && agent_link_is_ready(agent->link) &&
+                        registry_transport_equal(&agent->transport, transport);
+}
+
 static int put_agent(struct manager *manager, const struct registration *registration,
                 const struct rpc_peer *peer, const Admin__RegistryRequest *request) {
         const struct registry_agent_values values = {
@@ -71,6 +78,7 @@ static int put_agent(struct manager *manager, const struct registration *registr
                 .account = peer->account,
         };
         bool held = registration->agent && registration->agent->entry->type.vm == registration->type.vm;
+        bool found = held && is_found(registration->agent, &values.transport);
         struct registry_agent *agent;
         int r;
 
@@ -78,7 +86,9 @@ static int put_agent(struct manager *manager, const struct registration *registr
         if (r < 0)
                 return r;
         /* A new one has got its link by now, as the manager follows the registry. */
-        if (held && peer->id > agent->peer_id && agent->link)
+        if (found)
+                agent_link_watch_anew(agent->link);
+        else if (held && peer->id > agent->peer_id && agent->link)
                 r = agent_link_renew(agent->link);
         agent->peer_id = peer->id;
         return r;

@@ -269,7 +269,7 @@ static int copy_transport(struct registry_transport *to, const struct registry_t
         return 0;
 }
 
-static bool transport_equal(const struct registry_transport *a, const struct registry_transport *b) {
+bool registry_transport_equal(const struct registry_transport *a, const struct registry_transport *b) {
         return streq(a->protocol, b->protocol) && streq(a->address, b->address) && streq(a->port, b->port);
 }
 
@@ -321,7 +321,7 @@ static int change_agent(struct registry *registry, struct registry_agent *agent,
         r = charge_names(agent, values->account, agent->n_units + 1);
         if (r < 0)
                 return r;
-        if (!transport_equal(&agent->transport, &values->transport)) {
+        if (!registry_transport_equal(&agent->transport, &values->transport)) {
                 r = copy_transport(&agent->transport, &values->transport);
                 if (r < 0)
                         return r;

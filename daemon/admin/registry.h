@@ -42,6 +42,7 @@ struct registry_entry {
 struct registry_transport {
         char *protocol, *address, *port;
 };
+bool registry_transport_equal(const struct registry_transport *a, const struct registry_transport *b);
 
 struct registry_agent {
         struct registry_entry *entry; /* its own: givc-<vm>.service */
