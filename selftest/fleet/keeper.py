@@ -192,9 +192,11 @@ def build_roots(spec):
 
 
 def bridge(address):
+    # With an address of its own: else it takes the lowest of its ports', and changes it when that machine ends; for some 20 seconds
+    # the others then send to one that there is not.
     subprocess.run(['ip', '-batch', '-'], check=True, encoding='utf-8', input=f'''
         link set lo up
-        link add br0 type bridge
+        link add br0 address 02:00:00:00:00:01 type bridge
         address add {address}/24 dev br0
         link set br0 up
     ''')
