@@ -233,8 +233,7 @@ int verb_auth_why(struct session *session, const struct options *options) {
 
         if (!options->rules && options->entities)
                 return fail_usage("--entities goes with --rules=FILE: a daemon decides by its own entities, "
-                                  "and "
-                                  "takes none from who asks");
+                                  "and takes none from who asks");
         if (!options->rules && options->requests)
                 return fail_usage(
                                 "--requests goes with --rules=FILE: a daemon is asked one thing at a time");

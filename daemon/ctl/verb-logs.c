@@ -35,8 +35,7 @@ static int read_time(const char *option, const char *given, uint64_t *ret) {
         if (timestamp_parse(given, now_usec(CLOCK_REALTIME), ret) == 0)
                 return EXIT_DONE;
         return fail_usage("--%s: '%s' is no time: write \"2026-01-02 03:04:05\", today, yesterday, "
-                          "@SECONDS, or "
-                          "how long ago it was: 1h",
+                          "@SECONDS, or how long ago it was: 1h",
                         option, given);
 }
 

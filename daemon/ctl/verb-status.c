@@ -247,12 +247,13 @@ static int on_list(struct session *session, const struct rpc_status *ended, cons
                 r = find_unit(status, list);
                 if (r != EXIT_DONE)
                         return r;
+                if (status->is_vm) {
+                        complain("neither a VM nor a unit of the name '%s' is registered", status->vm);
+                        fprintf(stderr, "'%s query' shows what is registered.\n",
+                                        program_invocation_short_name);
+                        return EXIT_NOT_FOUND;
+                }
                 agent = find_agent(status, list);
-        }
-        if (status->is_vm && !agent && !status->host) {
-                complain("neither a VM nor a unit of the name '%s' is registered", status->vm);
-                fprintf(stderr, "'%s query' shows what is registered.\n", program_invocation_short_name);
-                return EXIT_NOT_FOUND;
         }
         show_agent(status, agent);
         /* Nothing starts the host: what there is of it is its agent. */

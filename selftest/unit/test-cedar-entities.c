@@ -14,6 +14,17 @@ static void expect_entities_refusal(const char *json) {
         cedar_entities_free(entities);
 }
 
+/* The entity A::"…", which there is. */
+static const struct cedar_entity *find_entity(const struct cedar_entities *entities, struct cedar_text id) {
+        _cleanup_(arena_clear) struct arena arena = {};
+        const struct cedar_entity *entity;
+
+        arena_init(&arena, 4096);
+        entity = cedar_entities_find(entities, cedar_uid_new(&arena, CEDAR_TEXT("A"), id));
+        cr_assert(entity);
+        return entity;
+}
+
 Test(cedar_entities, entities_that_cannot_be_are_refused) {
         static const char *const entities[] = {
                 "{}",
@@ -59,13 +70,10 @@ Test(cedar_entities, entities_are_read_as_liberally_as_by_cedars_own) {
                                "{'type': 'A', 'id': "
                                "'1'}}, 'a': {'__extn': 1}}, 'parents': [{'type': 'B', 'id': ''}]}]");
         _cleanup_(cedar_entities_freep) struct cedar_entities *entities = load_entities(json);
-        _cleanup_(arena_clear) struct arena arena = {};
-        const struct cedar_entity *entity;
+        const struct cedar_entity *entity = find_entity(entities, CEDAR_TEXT("1"));
         const struct cedar_value *value;
 
-        arena_init(&arena, 4096);
-        entity = cedar_entities_find(entities, cedar_uid_new(&arena, CEDAR_TEXT("A"), CEDAR_TEXT("1")));
-        cr_assert(entity && entity->n_ancestors == 1);
+        cr_assert_eq(entity->n_ancestors, 1);
         for (size_t i = 0; i < 2; i++) {
                 value = cedar_record_get(entity->attributes, i == 0 ? CEDAR_TEXT("a") : CEDAR_TEXT("b"));
                 cr_expect(value && value->kind == CEDAR_RECORD && value->record->n == i + 1);
@@ -80,13 +88,9 @@ Test(cedar_entities, values_may_be_what_methods_come_to) {
                         "'b': {'__extn': {'fn': 'offset', 'args': [{'__extn': {'fn': 'datetime', 'arg': "
                         "'1970-01-01'}}, {'__extn': {'fn': 'duration', 'arg': '1s'}}]}}}}]");
         _cleanup_(cedar_entities_freep) struct cedar_entities *entities = load_entities(json);
-        _cleanup_(arena_clear) struct arena arena = {};
-        const struct cedar_entity *entity;
+        const struct cedar_entity *entity = find_entity(entities, CEDAR_TEXT("1"));
         const struct cedar_value *value;
 
-        arena_init(&arena, 4096);
-        entity = cedar_entities_find(entities, cedar_uid_new(&arena, CEDAR_TEXT("A"), CEDAR_TEXT("1")));
-        cr_assert(entity);
         value = cedar_record_get(entity->attributes, CEDAR_TEXT("a"));
         cr_expect(value && value->kind == CEDAR_BOOL && value->boolean);
         value = cedar_record_get(entity->attributes, CEDAR_TEXT("b"));
@@ -134,13 +138,9 @@ Test(cedar_entities, texts_with_nul_are_kept_whole) {
                                    "\"attrs\": {\"k\\u0000\": "
                                    "\"\\\\u0000\\udbff\\udfff\"}}]";
         _cleanup_(cedar_entities_freep) struct cedar_entities *entities = load_entities(json);
-        _cleanup_(arena_clear) struct arena arena = {};
-        const struct cedar_entity *entity;
+        const struct cedar_entity *entity = find_entity(entities, CEDAR_TEXT("a\0b"));
         const struct cedar_value *value;
 
-        arena_init(&arena, 4096);
-        entity = cedar_entities_find(entities, cedar_uid_new(&arena, CEDAR_TEXT("A"), CEDAR_TEXT("a\0b")));
-        cr_assert(entity);
         value = cedar_record_get(entity->attributes, CEDAR_TEXT("k\0"));
         cr_assert(value);
         cr_expect(cedar_text_equal(value->text, CEDAR_TEXT("\\u0000\xF4\x8F\xBF\xBF")));
