@@ -251,3 +251,28 @@ void runner_request_clear(struct runner_request *request) {
         free(request->environment);
         *request = RUNNER_REQUEST_NULL;
 }
+
+/* --- what it says --- */
+
+static bool is_event(const struct runner_event *event) {
+        switch (event->kind) {
+        case RUNNER_STARTED:
+                return event->value > 0;
+        case RUNNER_FAILED:
+                return event->value > 0 && event->value <= RUNNER_ERRNO_MAX;
+        case RUNNER_EXITED:
+                return true;
+        default:
+                return false;
+        }
+}
+
+int runner_event_receive(int socket, struct runner_event *ret) {
+        ssize_t n = recv(socket, ret, sizeof(*ret), MSG_DONTWAIT | MSG_TRUNC);
+
+        if (n < 0)
+                return errno == EINTR ? -EAGAIN : -errno;
+        if (n == 0)
+                return -ECONNRESET;
+        return n == sizeof(*ret) && is_event(ret) ? 0 : -EBADMSG;
+}

@@ -32,14 +32,21 @@ void runner_request_clear(struct runner_request *request);
 
 enum runner_event_kind {
         RUNNER_STARTED, /* value: the PID, as the program sees it */
-        RUNNER_FAILED,  /* value: the errno, positive */
+        RUNNER_FAILED,  /* value: the errno, from 1 to RUNNER_ERRNO_MAX */
         RUNNER_EXITED,  /* value: CLD_EXITED, …; status: as child.h has it */
 };
+
+/* The kernel's MAX_ERRNO: what a system call can fail with. */
+#define RUNNER_ERRNO_MAX 4095
 
 struct runner_event {
         uint32_t kind;
         int32_t value, status;
 };
+
+/* What the program has said, if anything. 0; -EAGAIN; -ECONNRESET: it has closed its end; -EBADMSG: nonsense;
+ * or another negative errno. */
+int runner_event_receive(int socket, struct runner_event *ret);
 
 /* How a signal travels, the other way. */
 struct runner_signal {

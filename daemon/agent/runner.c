@@ -50,12 +50,14 @@ static void take_event(struct runner *runner, const struct runner_event *event) 
 static int on_socket(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         struct runner *runner = userdata;
         struct runner_event event;
-        ssize_t n = recv(fd, &event, sizeof(event), 0);
+        int r = runner_event_receive(fd, &event);
 
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        if (r == -EAGAIN)
                 return 0;
-        if (n == sizeof(event))
+        if (r >= 0)
                 take_event(runner, &event);
+        else if (r == -EBADMSG)
+                fail(runner, r, "its service does not say how it goes");
         else if (runner->started)
                 fail(runner, -ECONNRESET, "its service was ended before it was");
         else

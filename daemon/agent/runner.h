@@ -21,7 +21,7 @@ struct runner_ops {
         void (*exited)(struct runner *runner, int code, int status, void *userdata);
         /*
          * It could not be started: as spawn_program() says, or what systemd says of the service; or it is
-         * not known how it ended (-ECONNRESET).
+         * not known how it ended (-ECONNRESET; -EBADMSG: nonsense was said of it).
          */
         void (*failed)(struct runner *runner, int error, const char *message, void *userdata);
 };

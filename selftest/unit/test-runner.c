@@ -241,6 +241,36 @@ Test(runner, requests_that_are_none) {
                 cr_expect_eq(receive_bytes(good, sizeof(good), n, 2), n == 3 ? 0 : -EBADMSG, "%zu", n);
 }
 
+/* --- what it says --- */
+
+static int receive_event(const void *event, size_t n) {
+        struct runner_event received;
+
+        cr_assert_eq(send(runner.program, event, n, 0), (ssize_t) n);
+        return runner_event_receive(runner.agent, &received);
+}
+
+Test(runner, events_that_are_none) {
+        static const int32_t no_errno[] = { 0, -1, -ENOENT, RUNNER_ERRNO_MAX + 1, INT32_MAX, INT32_MIN };
+        struct runner_event event = { .kind = RUNNER_FAILED, .value = ENOENT }, longer[2] = { event };
+
+        cr_expect_eq(runner_event_receive(runner.agent, &event), -EAGAIN);
+        event = longer[0];
+        cr_expect_eq(receive_event(&event, sizeof(event)), 0);
+        cr_expect_eq(receive_event(&event, sizeof(event) - 1), -EBADMSG);
+        cr_expect_eq(receive_event(longer, sizeof(longer)), -EBADMSG);
+        for (size_t i = 0; i < ELEMENTSOF(no_errno); i++) {
+                event.value = no_errno[i];
+                cr_expect_eq(receive_event(&event, sizeof(event)), -EBADMSG, "%i", no_errno[i]);
+        }
+        event = (struct runner_event){ .kind = RUNNER_STARTED };
+        cr_expect_eq(receive_event(&event, sizeof(event)), -EBADMSG);
+        event = (struct runner_event){ .kind = RUNNER_EXITED + 1, .value = 1 };
+        cr_expect_eq(receive_event(&event, sizeof(event)), -EBADMSG);
+        runner.program = close_fd(runner.program);
+        cr_expect_eq(runner_event_receive(runner.agent, &event), -ECONNRESET);
+}
+
 Test(runner, more_than_a_process_can_be_given) {
         _cleanup_(freep) char *argument = malloc(7 << 20);
         const char *argv[] = { "sh", argument, NULL }, *environment[] = { NULL };
