@@ -44,8 +44,8 @@ struct runner_event {
         int32_t value, status;
 };
 
-/* What the program has said, if anything. 0; -EAGAIN; -ECONNRESET: it has closed its end; -EBADMSG: nonsense;
- * or another negative errno. */
+/* What the program has said, if anything. 0; -EAGAIN; -ECONNRESET: it has closed its end; -EBADMSG:
+ * nonsense; or another negative errno. */
 int runner_event_receive(int socket, struct runner_event *ret);
 
 /* How a signal travels, the other way. */

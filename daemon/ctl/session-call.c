@@ -3,6 +3,7 @@
 #include "failure.h"
 #include "options.h"
 #include "session.h"
+#include "text.h"
 
 #include <stdio.h>
 
@@ -165,6 +166,18 @@ void session_fail(struct session *session, const char *what, const struct rpc_st
                 return;
         }
         list_append(&session->failures, &failure->failures);
+}
+
+void session_fail_waiting(struct session *session, const char *what, const struct rpc_status *status,
+                const char *is, const char *wanted) {
+        struct rpc_status failure = *status;
+        _cleanup_(freep) char *text = NULL;
+
+        if (status->code == RPC_DEADLINE_EXCEEDED && is)
+                text = text_printf("it is still %s, and not %s", is, wanted);
+        if (text)
+                failure.message = text;
+        session_fail(session, what, &failure);
 }
 
 /* ---- calls that come back ---- */

@@ -90,6 +90,13 @@ int session_watch(struct session *session, session_told_t told, session_done_t d
  */
 void session_fail(struct session *session, const char *what, const struct rpc_status *status);
 
+/*
+ * The same of a call that waited for something. Where its time is over, this says what the thing is still,
+ * NULL: not known; and what it was to be.
+ */
+void session_fail_waiting(struct session *session, const char *what, const struct rpc_status *status,
+                const char *is, const char *wanted);
+
 /* The call with this userdata has told what was wanted: it is abandoned, at the next turn of the loop, as
  * done. */
 void session_settle(struct session *session, const void *userdata);

@@ -35,13 +35,17 @@ static bool is_online(const Admin__QueryListItem *agent) {
         return agent && (!agent->online_presence_case || agent->online);
 }
 
+static const char *state(const struct look *look) {
+        return look->online ? "online" : look->registered ? "offline" : "not registered";
+}
+
 static void print(const struct look *look) {
         const char *vm = look->options->arguments[0];
 
         if (look->options->json)
                 output_json(stdout, json_pack("{s:s,s:b}", "vm", vm, "online", look->online));
         else
-                puts(look->online ? "online" : look->registered ? "offline" : "not registered");
+                puts(state(look));
         session_flush(look->session);
 }
 
@@ -82,14 +86,13 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
 static int on_done(struct session *session, const struct rpc_status *status,
                 const ProtobufCMessage *response _unused_, void *userdata) {
         const struct look *look = userdata;
+        bool waited = status->code == RPC_DEADLINE_EXCEEDED && look->answered;
         _cleanup_(freep) char *what = NULL;
-        struct rpc_status failure = *status;
 
-        if (status->code == RPC_DEADLINE_EXCEEDED && look->answered) {
+        if (waited)
                 what = text_printf("cannot wait for %s", look->options->arguments[0]);
-                failure.message = look->registered ? "it is still offline" : "it is still not registered";
-        }
-        session_fail(session, what ?: "cannot watch the registry", &failure);
+        session_fail_waiting(session, what ?: "cannot watch the registry", status,
+                        waited ? state(look) : NULL, "online");
         return EXIT_DONE;
 }
 

@@ -65,19 +65,12 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
         session_settle(session, waiting);
 }
 
-/* That it took too long says less than what the unit is in place of what was waited for. */
 static int on_done(struct session *session, const struct rpc_status *status,
                 const ProtobufCMessage *response _unused_, void *userdata) {
-        const char *states = session->options->state ?: DEFAULT_STATE;
-        struct waiting *waiting = userdata;
-        _cleanup_(freep) char *text = NULL;
-        struct rpc_status failure = *status;
+        const struct waiting *waiting = userdata;
 
-        if (status->code == RPC_DEADLINE_EXCEEDED && waiting->last)
-                text = text_printf("it is still %s, not %s", waiting->last, states);
-        if (text)
-                failure.message = text;
-        session_fail(session, waiting->what, &failure);
+        session_fail_waiting(session, waiting->what, status, waiting->last,
+                        session->options->state ?: DEFAULT_STATE);
         return EXIT_DONE;
 }
 

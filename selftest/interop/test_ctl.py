@@ -193,7 +193,7 @@ def test_wait(ctl, fleet):
 
 def test_wait_in_vain(ctl, fleet):
     fleet.states.put("failed")
-    assert "DEADLINE_EXCEEDED: it is still failed (sub), not active\n" in ctl("wait", "net-vm/a", f"--timeout={SLOWNESS}", code=6)[1]
+    assert "DEADLINE_EXCEEDED: it is still failed (sub), and not active\n" in ctl("wait", "net-vm/a", f"--timeout={SLOWNESS}", code=6)[1]
     fleet.states.put(None)
     fleet.states.put(None)  # the call above may take one before it knows that it has ended
     assert "cannot wait for a.service on net-vm" in ctl("wait", "net-vm/a", code=5)[1]
@@ -221,7 +221,7 @@ def test_is_online(ctl, fake):
     fake.items = [item("givc-net-vm.service", kind="Mgr", Online=False)]
     assert ctl("is-online", "net-vm", code=1)[0] == "offline\n"
     assert json.loads(ctl("is-online", "net-vm", "--json", code=1)[0]) == {"vm": "net-vm", "online": False}
-    assert "cannot wait for net-vm: DEADLINE_EXCEEDED: it is still offline\n" in ctl("is-online", "net-vm", "--wait", f"--timeout={SLOWNESS}", code=6)[1]
+    assert "cannot wait for net-vm: DEADLINE_EXCEEDED: it is still offline, and not online\n" in ctl("is-online", "net-vm", "--wait", f"--timeout={SLOWNESS}", code=6)[1]
 
 
 def test_is_online_waits(ctl, fake):
