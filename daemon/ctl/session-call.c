@@ -19,6 +19,8 @@ struct session_call {
         struct list calls;
         struct session_request request;
         char *what, *subject;         /* the request's */
+        ProtobufCMessage *message;    /* likewise; NULL: the request's own is there when it is needed */
+        bool waits;                   /* for its turn */
         struct rpc_client_call *call; /* NULL: lost, and to be begun again */
         sd_event_source *settled, *retry;
         uint64_t deadline_usec, retry_usec;
@@ -42,6 +44,8 @@ static struct session_call *session_call_free(struct session_call *call) {
         list_remove(&call->calls);
         sd_event_source_disable_unref(call->settled);
         sd_event_source_disable_unref(call->retry);
+        if (call->message)
+                protobuf_c_message_free_unpacked(call->message, NULL);
         free(call->what);
         free(call->subject);
         free(call);
@@ -91,11 +95,14 @@ static void settle(struct session *session, int code) {
                 session_end(session, session->code);
 }
 
+static void begin_next(struct session *session);
+
 static int on_settled(sd_event_source *source, void *userdata) {
         struct session_call *call = userdata;
         struct session *session = call->session;
 
         abandon(call);
+        begin_next(session);
         settle(session, EXIT_DONE);
         return 0;
 }
@@ -234,6 +241,7 @@ static void on_done(const struct rpc_status *status, const ProtobufCMessage *res
         else if (request->show)
                 code = request->show(session, response, call->subject);
         session_call_free(call);
+        begin_next(session);
         settle(session, code);
 }
 
@@ -307,6 +315,56 @@ static int begin(struct session_call *call) {
         return 0;
 }
 
+/* ---- taking turns ---- */
+
+static size_t count_begun(const struct session *session) {
+        const struct session_call *call;
+        size_t n = 0;
+
+        LIST_FOREACH(call, &session->calls, calls)
+                n += !call->waits;
+        return n;
+}
+
+/* A message that does not last until then is copied. */
+static int wait_for_turn(struct session_call *call) {
+        const ProtobufCMessage *message = call->request.message;
+        _cleanup_(freep) uint8_t *packed = NULL;
+        size_t n;
+
+        call->waits = true;
+        if (call->request.endless)
+                return 0;
+        n = protobuf_c_message_get_packed_size(message);
+        packed = malloc(n + 1);
+        if (!packed)
+                return -ENOMEM;
+        (void) protobuf_c_message_pack(message, packed);
+        call->message = protobuf_c_message_unpack(message->descriptor, NULL, n, packed);
+        if (!call->message)
+                return -ENOMEM;
+        call->request.message = call->message;
+        return 0;
+}
+
+static void begin_next(struct session *session) {
+        struct session_call *call;
+        int r;
+
+        LIST_FOREACH(call, &session->calls, calls) {
+                if (!call->waits)
+                        continue;
+                if (count_begun(session) >= session->at_once)
+                        return;
+                call->waits = false;
+                r = begin(call);
+                if (r < 0) {
+                        session_end(session, fail_errno(r, call->what));
+                        return;
+                }
+        }
+}
+
 int session_call(struct session *session, const struct session_request *request) {
         _cleanup_(session_call_freep) struct session_call *call = NULL;
         int r;
@@ -328,7 +386,7 @@ int session_call(struct session *session, const struct session_request *request)
         list_init(&call->calls);
         if (!call->what || !call->subject)
                 return fail_errno(-ENOMEM, request->what);
-        r = begin(call);
+        r = count_begun(session) < session->at_once ? begin(call) : wait_for_turn(call);
         if (r < 0)
                 return fail_errno(r, request->what);
         list_append(&session->calls, &call->calls);

@@ -17,7 +17,7 @@
 #define DEFAULT_KEY     "/etc/givc/key.pem"
 
 void session_init(struct session *session, const struct options *options) {
-        *session = (struct session){ .options = options };
+        *session = (struct session){ .options = options, .at_once = SESSION_AT_ONCE };
         list_init(&session->calls);
         list_init(&session->failures);
 }

@@ -12,6 +12,10 @@
 
 struct options;
 
+/* The admin does 24 operations for one peer at once, and tells it of 16 units: others may speak in our name.
+ */
+#define SESSION_AT_ONCE 12
+
 struct session {
         const struct options *options;
         sd_event *event;
@@ -23,7 +27,8 @@ struct session {
         bool watches_output;  /* a reader of standard output who goes away ends the run */
         bool output_gone;     /* and has */
         bool shows_progress;  /* a line of the terminal is taken: cleared before anything else is printed */
-        struct list calls;    /* under way */
+        size_t at_once;       /* so many calls are under way, others wait for their turn */
+        struct list calls;    /* both, in the order in which they were asked for */
         struct list failures; /* to be told of at the next turn of the loop */
         int code;             /* an enum exit_code: that of the first failure */
 };
@@ -77,7 +82,8 @@ struct session_request {
 
 /* --- session-call.c --- */
 
-/* Opens the session if need be, and begins a call. */
+/* Opens the session if need be, and begins a call, or has it wait for its turn: its time begins now either
+ * way. */
 int session_call(struct session *session, const struct session_request *request);
 
 /* Begins the endless call that tells told of the registry, by Admin__WatchItems; done may be NULL. */

@@ -438,6 +438,7 @@ int verb_dump(struct session *session, const struct options *options) {
         int r;
 
         list_init(&dump.calls);
+        session->at_once = SIZE_MAX; /* how many there are is for us to say */
         if (!path || bundle_init(&dump.bundle, name, now / USEC_PER_SEC) < 0)
                 return fail_errno(-ENOMEM, "cannot begin");
         r = check_target(path);

@@ -259,9 +259,9 @@ def certs(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def serving(handlers, certificate=None, address="127.0.0.1:0"):
-    """A server; yields its port. certificate: the directory of its certificate; None: in clear."""
-    server = grpc.server(futures.ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
+def serving(handlers, certificate=None, address="127.0.0.1:0", threads=8):
+    """A server; yields its port. certificate: the directory of its certificate; None: in clear. threads: calls at once."""
+    server = grpc.server(futures.ThreadPoolExecutor(threads), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers(handlers)
     if certificate:
         credentials = grpc.ssl_server_credentials(

@@ -16,7 +16,7 @@ import threading
 import grpc
 import pytest
 
-from ctl_fake import TIMEOUT, Ctl, Fake, item, pb, running, serving
+from ctl_fake import TIMEOUT, Ctl, Fake, FakeFleet, UnitStatus, item, pb, running, serving
 from patience import SLOWNESS
 
 AGENT = item("givc-net-vm.service", kind="Mgr", Online=True, Since=1_700_000_000_000_000)
@@ -122,6 +122,86 @@ def test_top_is_not_held_up(program, certs):
         out, _ = Ctl(program, port, certs / "me")("top", "--limit=1", f"--interval={200 * SLOWNESS}ms", "--json")
         silent.over.set()
     assert json.loads(out) == {"vm": "net-vm", "error": "does not answer"}
+
+
+class Crowd:
+    """Calls that an admin does for one peer at once, no more than limit; who comes beside them is waited for."""
+
+    def __init__(self, limit):
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._now = 0
+        self._too_many = threading.Event()
+
+    @contextlib.contextmanager
+    def one_more(self, context):
+        with self._lock:
+            self._now += 1
+            if self._now > self._limit:
+                self._too_many.set()
+        try:
+            if self._too_many.wait(0.1):
+                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too much at once")
+            yield
+        finally:
+            with self._lock:
+                self._now -= 1
+
+
+class Crowded(Fake):
+    def __init__(self):
+        super().__init__()
+        self._looks, self._operations = Crowd(128), Crowd(24)
+
+    def GetStats(self, request, context):
+        with self._looks.one_more(context):
+            return super().GetStats(request, context)
+
+    def StartService(self, request, context):
+        with self._operations.one_more(context):
+            return super().StartService(request, context)
+
+
+class CrowdedFleet(FakeFleet):
+    """Whose units are all active."""
+
+    def __init__(self):
+        super().__init__()
+        self._relays = Crowd(16)
+
+    def WatchUnit(self, request, context):
+        with self._relays.one_more(context):
+            self.requests.append(request)
+            yield UnitStatus(Name=request.UnitName, ActiveState="active")
+
+
+@pytest.fixture
+def crowded(program, certs):
+    """givcctl, and an admin and a fleet that have so many threads that it is for it to hold back."""
+    fake, fleet = Crowded(), CrowdedFleet()
+    handlers = (pb.handler("admin.AdminService", fake), pb.handler("admin.FleetService", fleet))
+    with serving(handlers, certs / "admin-vm", threads=210) as port:
+        yield Ctl(program, port, certs / "me"), fake, fleet
+
+
+def test_top_asks_no_more_vms_at_once_than_an_admin_does(crowded):
+    ctl, fake, _ = crowded
+    names = [f"vm{i:03}" for i in range(200)]
+    fake.items = [item(f"givc-{name}.service", name, "Mgr", Online=True) for name in names]
+    out, _ = ctl("top", "--limit=1", f"--interval={3 * SLOWNESS}", "--json")
+    told = [json.loads(line) for line in out.splitlines()]
+    assert [vm["vm"] for vm in told] == names and not [vm for vm in told if "error" in vm]
+
+
+def test_many_units_take_turns(crowded):
+    ctl, fake, fleet = crowded
+    names = {f"u{i}.service" for i in range(50)}
+    units = [f"net-vm/{name}" for name in names]
+    out, _ = ctl("start", "service", *units)
+    assert set(out.splitlines()) == {f"Started {name} on net-vm." for name in names}
+    assert {request.ServiceName for _, request in fake.requests} == names
+    ctl("wait", *units)
+    assert {request.UnitName for request in fleet.requests} == names
 
 
 def test_top_is_drawn_over_itself_on_a_terminal(ctl, fake):
