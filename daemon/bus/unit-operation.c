@@ -38,6 +38,9 @@ struct unit_operation {
         bool job_unseen; /* it ended while systemd was away */
         struct unit_properties properties;
         struct unit_reader reader;
+        /* Of UNIT_STATUS: whose reading brings the state, often its own; NULL while it waits for one to
+         * begin. */
+        struct unit_operation *reads;
 
         int error;
         char *message;
@@ -46,6 +49,7 @@ struct unit_operation {
 };
 
 static void call_manager(struct unit_operation *operation);
+static void read_state(struct unit_operation *operation);
 
 static void unwatch_jobs(struct unit_operation *operation) {
         struct units *units = operation->units;
@@ -53,6 +57,49 @@ static void unwatch_jobs(struct unit_operation *operation) {
         if (operation->watches_jobs && --units->n_job_watchers == 0)
                 units->job_removed = sd_bus_slot_unref(units->job_removed);
         operation->watches_jobs = false;
+}
+
+/*
+ * Those who look at the same unit share a reading, as long as it has not begun: one that has may be answered
+ * by a state from before they came. So systemd has one of each unit to answer, however many ask.
+ */
+static bool looks_at(const struct unit_operation *operation, const char *name) {
+        return operation->verb == UNIT_STATUS && !operation->later &&
+                        streq(operation->properties.name, name);
+}
+
+static void begin_look(struct unit_operation *operation) {
+        struct unit_operation *other;
+
+        LIST_FOREACH(other, &operation->units->operations, link)
+                if (looks_at(other, operation->properties.name))
+                        other->reads = operation;
+        read_state(operation);
+}
+
+static void look(struct unit_operation *operation) {
+        struct unit_operation *other;
+
+        LIST_FOREACH(other, &operation->units->operations, link)
+                if (other->reads && looks_at(other, operation->properties.name))
+                        return;
+        begin_look(operation);
+}
+
+/* Of an operation that is in no list any more. Who has been waiting, or has shared a reading that is given
+ * up, goes on. */
+static void end_look(struct unit_operation *operation) {
+        struct unit_operation *other, *next = NULL;
+
+        if (operation->reads != operation)
+                return;
+        LIST_FOREACH(other, &operation->units->operations, link)
+                if (looks_at(other, operation->properties.name)) {
+                        other->reads = NULL;
+                        next = next ?: other;
+                }
+        if (next)
+                begin_look(next);
 }
 
 /* After this nothing will call into the operation any more, and it is in no list. */
@@ -63,6 +110,7 @@ static void detach(struct unit_operation *operation) {
         unit_reader_clear(&operation->reader);
         list_remove(&operation->link);
         operation->units->n_operations--;
+        end_look(operation);
 }
 
 static void destroy(struct unit_operation *operation) {
@@ -102,35 +150,6 @@ static void finish(struct unit_operation *operation, const struct unit_state *st
         destroy(operation);
 }
 
-static int on_later(sd_event_source *source, void *userdata) {
-        finish(userdata, NULL);
-        return 0;
-}
-
-/*
- * Where a step cannot even be begun: its caller may be the user, who must have the operation before it
- * ends.
- */
-static void fail_later(struct unit_operation *operation, int error, const char *message) {
-        int r;
-
-        set_error(operation, error, message);
-        if (operation->later)
-                return;
-        r = sd_event_add_defer(bus_event(operation->units->bus), &operation->later, on_later, operation);
-        if (r < 0)
-                log_error_errno(r, "Cannot tell that an operation on %s failed", operation->properties.name);
-}
-
-static void fail_to_send(struct unit_operation *operation, int error) {
-        if (error == -ENOMEM)
-                fail_later(operation, error, "Out of memory");
-        else
-                fail_later(operation, -ENOTCONN, "There is no connection to systemd");
-}
-
-/* --- last step: the state as it is now */
-
 /* Of a job whose result nobody has heard: whether the unit is as it should be after it. */
 static bool job_has_succeeded(const struct unit_operation *operation) {
         const struct unit_properties *p = &operation->properties;
@@ -166,11 +185,69 @@ static void explain(struct unit_operation *operation, const struct unit_state *s
         }
 }
 
-static void on_read(const sd_bus_error *error, void *userdata) {
-        struct unit_operation *operation = userdata;
+/* Likewise the last. */
+static void finish_with_state(struct unit_operation *operation) {
         struct unit_properties *p = &operation->properties;
         struct unit_state state;
 
+        unit_properties_view(p, unit_properties_is_down(p) ? 0 : freezer_read(p->control_group), &state);
+        explain(operation, &state);
+        finish(operation, &state);
+}
+
+static int on_later(sd_event_source *source, void *userdata) {
+        struct unit_operation *operation = userdata;
+
+        if (operation->error == 0)
+                finish_with_state(operation);
+        else
+                finish(operation, NULL);
+        return 0;
+}
+
+/* Where something else is to be done first: the caller may be the user, who must have the operation before
+ * it ends. */
+static void finish_later(struct unit_operation *operation) {
+        int r;
+
+        if (operation->later)
+                return;
+        r = sd_event_add_defer(bus_event(operation->units->bus), &operation->later, on_later, operation);
+        if (r < 0)
+                log_error_errno(r, "Cannot tell how an operation on %s ended", operation->properties.name);
+}
+
+static void fail_later(struct unit_operation *operation, int error, const char *message) {
+        set_error(operation, error, message);
+        finish_later(operation);
+}
+
+static void fail_to_send(struct unit_operation *operation, int error) {
+        if (error == -ENOMEM)
+                fail_later(operation, error, "Out of memory");
+        else
+                fail_later(operation, -ENOTCONN, "There is no connection to systemd");
+}
+
+/* --- last step: the state as it is now */
+
+static void take_reading(struct unit_operation *operation, const sd_bus_error *error,
+                const struct unit_properties *read) {
+        int r = error ? 0 : unit_properties_copy(&operation->properties, read);
+
+        if (error)
+                set_bus_error(operation, error);
+        else if (r < 0)
+                set_error(operation, r, "Out of memory");
+        finish_later(operation);
+}
+
+static void on_read(const sd_bus_error *error, void *userdata) {
+        struct unit_operation *operation = userdata, *other;
+
+        LIST_FOREACH(other, &operation->units->operations, link)
+                if (other != operation && other->reads == operation)
+                        take_reading(other, error, &operation->properties);
         if (error) {
                 /* What went wrong first is the better reason. */
                 if (operation->error == 0)
@@ -178,10 +255,8 @@ static void on_read(const sd_bus_error *error, void *userdata) {
                 finish(operation, NULL);
                 return;
         }
-        unit_properties_view(p, unit_properties_is_down(p) ? 0 : freezer_read(p->control_group), &state);
-        explain(operation, &state);
-        units_compare(operation->units, p);
-        finish(operation, &state);
+        units_compare(operation->units, &operation->properties);
+        finish_with_state(operation);
 }
 
 static void read_state(struct unit_operation *operation) {
@@ -475,7 +550,7 @@ static int operate(struct units *units, const struct unit_operation_spec *spec, 
         units->n_operations++;
 
         if (spec->verb == UNIT_STATUS)
-                read_state(operation);
+                look(operation);
         else
                 call_manager(operation);
         if (ret)

@@ -20,32 +20,56 @@ int unit_properties_set_load_state(struct unit_properties *p, const char *load_s
         return set_text(&p->load_state, load_state, &p->changed);
 }
 
-int unit_properties_set_unknown(struct unit_properties *p) {
+/* What is told of a unit, except for its name and path. */
+static int set_state(struct unit_properties *p, const struct unit_properties *from) {
         const struct {
                 char **field;
                 const char *value;
-        } unknown[] = {
-                { &p->id, p->name },
-                { &p->description, p->name },
-                { &p->load_state, "not-found" },
-                { &p->active_state, "inactive" },
-                { &p->sub_state, "dead" },
-                { &p->freezer_state, "running" },
-                { &p->result, "" },
-                { &p->control_group, "" },
+        } texts[] = {
+                { &p->id, from->id },
+                { &p->description, from->description },
+                { &p->load_state, from->load_state },
+                { &p->active_state, from->active_state },
+                { &p->sub_state, from->sub_state },
+                { &p->freezer_state, from->freezer_state },
+                { &p->result, from->result },
+                { &p->control_group, from->control_group },
         };
         int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(unknown); i++) {
-                r = set_text(unknown[i].field, unknown[i].value, &p->changed);
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                r = set_text(texts[i].field, texts[i].value, &p->changed);
                 if (r < 0)
                         return r;
         }
-        p->exit_code = p->exit_status = 0;
-        p->main_pid = 0;
-        p->since_usec = 0;
-        p->job = false;
+        p->exit_code = from->exit_code;
+        p->exit_status = from->exit_status;
+        p->main_pid = from->main_pid;
+        p->since_usec = from->since_usec;
+        p->job = from->job;
         return 0;
+}
+
+int unit_properties_set_unknown(struct unit_properties *p) {
+        char not_found[] = "not-found", inactive[] = "inactive", dead[] = "dead", running[] = "running",
+             none[] = "";
+        const struct unit_properties unknown = {
+                .id = p->name,
+                .description = p->name,
+                .load_state = not_found,
+                .active_state = inactive,
+                .sub_state = dead,
+                .freezer_state = running,
+                .result = none,
+                .control_group = none,
+        };
+
+        return set_state(p, &unknown);
+}
+
+int unit_properties_copy(struct unit_properties *p, const struct unit_properties *from) {
+        memcpy(p->invocation, from->invocation, sizeof(p->invocation));
+        return set_state(p, from);
 }
 
 int unit_properties_init(struct unit_properties *p, const char *name) {

@@ -39,6 +39,8 @@ void unit_properties_clear(struct unit_properties *p);
 int unit_properties_update(struct unit_properties *p, sd_bus_message *m);
 /* systemd does not know it, or no longer. 0 or -ENOMEM. */
 int unit_properties_set_unknown(struct unit_properties *p);
+/* All of another reading of the same unit. 0 or -ENOMEM: then only a part is in. */
+int unit_properties_copy(struct unit_properties *p, const struct unit_properties *from);
 /* 0 or -ENOMEM. */
 int unit_properties_set_load_state(struct unit_properties *p, const char *load_state);
 

@@ -30,7 +30,7 @@ static struct {
         char directory[32], socket[48];
         sd_bus *manager;        /* the fake's connection */
         const char *results[3]; /* of the jobs to come, in that order; NULL: the job does not end */
-        unsigned jobs, thaws, subscriptions;
+        unsigned jobs, thaws, subscriptions, readings;
         struct fake_unit unit;
 
         struct bus *bus;
@@ -76,9 +76,16 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_VTABLE_END,
 };
 
+/* All are read together, and this one first. */
+static int read_id(sd_bus *bus, const char *path, const char *interface, const char *property,
+                sd_bus_message *reply, void *userdata, sd_bus_error *ret_error) {
+        world.readings++;
+        return sd_bus_message_append(reply, "s", *(const char **) userdata);
+}
+
 static const sd_bus_vtable unit_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        SD_BUS_PROPERTY("Id", "s", NULL, offsetof(struct fake_unit, id), 0),
+        SD_BUS_PROPERTY("Id", "s", read_id, offsetof(struct fake_unit, id), 0),
         SD_BUS_PROPERTY("LoadState", "s", NULL, offsetof(struct fake_unit, load_state), 0),
         SD_BUS_PROPERTY("ActiveState", "s", NULL, offsetof(struct fake_unit, active_state), 0),
         SD_BUS_PROPERTY("SubState", "s", NULL, offsetof(struct fake_unit, sub_state), 0),
@@ -347,6 +354,86 @@ Test(units, bus_dies_under_an_operation) {
         begin(UNIT_START);
         run_until(&world.done);
         cr_assert_eq(world.error, -ENOTCONN);
+}
+
+/* Who looks at UNIT, and what was seen. */
+struct look {
+        struct unit_operation *operation;
+        bool done;
+        int error;
+        char active_state[32];
+};
+
+static void on_seen(int error, const char *message, const struct unit_state *state, void *userdata) {
+        struct look *look = userdata;
+
+        cr_assert(!look->done, "told twice");
+        look->done = true;
+        look->operation = NULL;
+        look->error = error;
+        snprintf(look->active_state, sizeof(look->active_state), "%s", state ? state->active_state : "");
+}
+
+static void begin_looks(struct look *looks, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                cr_assert_eq(units_operate(world.units, UNIT_STATUS, UNIT, on_seen, &looks[i],
+                                             &looks[i].operation),
+                                0);
+}
+
+/* One look is begun, and its reading answered; then the unit starts, and others look. */
+static void look_while_another_is_answered(struct look *looks, size_t n) {
+        begin_looks(looks, 1);
+        while (world.readings < 1)
+                cr_assert_geq(sd_event_run(world.event, UINT64_MAX), 0);
+        set_unit("active", "running");
+        begin_looks(looks + 1, n - 1);
+}
+
+Test(units, who_looks_at_the_same_shares_a_reading) {
+        struct look looks[8] = {};
+
+        look_while_another_is_answered(looks, ELEMENTSOF(looks));
+        for (size_t i = 0; i < ELEMENTSOF(looks); i++) {
+                run_until(&looks[i].done);
+                cr_assert_eq(looks[i].error, 0);
+                cr_assert_str_eq(looks[i].active_state, i == 0 ? "inactive" : "active",
+                                "%zu sees what was before it looked", i);
+        }
+        cr_assert_eq(world.readings, 2);
+}
+
+Test(units, a_shared_reading_is_not_lost_with_who_began_it) {
+        struct look looks[4] = {};
+
+        look_while_another_is_answered(looks, ELEMENTSOF(looks));
+        unit_operation_cancel(looks[0].operation);
+        unit_operation_cancel(looks[1].operation);
+        unit_operation_cancel(looks[3].operation);
+        run_until(&looks[2].done);
+        cr_assert_str_eq(looks[2].active_state, "active");
+        cr_assert(!looks[0].done && !looks[1].done && !looks[3].done, "cancelled, and told");
+}
+
+Test(units, a_shared_reading_that_fails_fails_all) {
+        struct look looks[4] = {};
+
+        cr_assert_geq(sd_bus_release_name(world.manager, SYSTEMD), 0);
+        begin_looks(looks, ELEMENTSOF(looks));
+        for (size_t i = 0; i < ELEMENTSOF(looks); i++) {
+                run_until(&looks[i].done);
+                cr_assert_eq(looks[i].error, -ENOTCONN);
+        }
+}
+
+Test(units, bus_dies_under_a_shared_reading) {
+        struct look looks[4] = {};
+
+        look_while_another_is_answered(looks, ELEMENTSOF(looks));
+        cr_assert_eq(child_kill(world.daemon, SIGKILL), 0);
+        for (size_t i = 0; i < ELEMENTSOF(looks); i++)
+                run_until(&looks[i].done);
+        cr_assert_eq(looks[3].error, -ENOTCONN);
 }
 
 static void free_units(struct units *units, const struct unit_state *state, void *userdata) {
