@@ -38,8 +38,8 @@ struct http2 {
         size_t held_bytes;      /* in all streams' held buffers */
         size_t withheld_window; /* of the connection's, not given back while too much is held */
 
-        char *gather; /* while http2_flush() runs */
-        size_t n_gathered;
+        char *gather; /* while a batch is sent, and wiped when it is */
+        size_t n_gathered, most_gathered;
 
         bool receiving, flushing;
         bool failed;    /* the bytestream has: its closed() follows */

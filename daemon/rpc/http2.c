@@ -139,11 +139,10 @@ int http2_gather(struct http2 *h, const void *p, size_t n) {
                         memcpy(h->gather + h->n_gathered, at, part);
                 at += part;
                 h->n_gathered += part;
+                h->most_gathered = MAX(h->most_gathered, h->n_gathered);
                 if (h->n_gathered < GATHER_BYTES)
                         break;
                 r = write_bytes(h, record, GATHER_BYTES);
-                if (record == h->gather)
-                        explicit_bzero(h->gather, GATHER_BYTES);
                 if (r < 0)
                         return r;
                 h->n_gathered = 0;
@@ -168,11 +167,11 @@ static int send_batch(struct http2 *h) {
         int r;
 
         h->gather = gather;
-        h->n_gathered = 0;
+        h->n_gathered = h->most_gathered = 0;
         r = nghttp2_session_send(h->session);
         if (r == 0 && !h->closed && h->n_gathered > 0)
                 r = write_bytes(h, gather, h->n_gathered);
-        explicit_bzero(gather, h->n_gathered); /* passwords are sent, too */
+        explicit_bzero(gather, h->most_gathered); /* passwords are sent, too */
         h->gather = NULL;
         if (r == 0 && !h->closed) {
                 r = bytestream_flush(h->bytes);
