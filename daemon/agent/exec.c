@@ -32,9 +32,10 @@ struct execution {
         struct manager *manager;
         struct rpc_call *call;
         char *command;
-        struct runner *runner;             /* NULL: no Start has come */
-        struct pipe_end input, outputs[2]; /* outputs: standard output, standard error */
-        struct buffer waiting;             /* for its standard input */
+        struct runner *runner;              /* NULL: no Start has come */
+        struct pipe_end input, outputs[2];  /* outputs: standard output, standard error */
+        struct buffer waiting;              /* for its standard input */
+        struct quota_charge waiting_charge; /* its bytes, to the caller */
         bool input_ends, has_input, started, exited, blocked;
         int return_code;
         uint64_t begin_usec;
@@ -52,6 +53,7 @@ static void execution_free(struct execution *execution) {
         pipe_end_close(&execution->outputs[0]);
         pipe_end_close(&execution->outputs[1]);
         buffer_clear(&execution->waiting);
+        quota_release(&execution->waiting_charge);
         free(execution->command);
         free(execution);
 }
@@ -188,6 +190,12 @@ static void on_exited(struct runner *runner, int code, int status, void *userdat
 
 /* ---- input ---- */
 
+/* Counts what waits, or is about to, as its message was counted. 0 or -EDQUOT. */
+static int charge_waiting(struct execution *execution, size_t n) {
+        return quota_charge(
+                        rpc_call_peer(execution->call)->account, QUOTA_BYTES, n, &execution->waiting_charge);
+}
+
 static void write_input(struct execution *execution) {
         while (execution->input.fd >= 0 && buffer_length(&execution->waiting) > 0) {
                 ssize_t n = write(execution->input.fd, buffer_bytes(&execution->waiting),
@@ -204,6 +212,7 @@ static void write_input(struct execution *execution) {
         }
         if (execution->input.fd < 0)
                 buffer_clear(&execution->waiting);
+        (void) charge_waiting(execution, buffer_length(&execution->waiting)); /* no more than before */
         if (buffer_length(&execution->waiting) == 0 && execution->input_ends)
                 pipe_end_close(&execution->input);
         if (execution->input.source)
@@ -229,6 +238,12 @@ static void take_input(struct execution *execution, const ProtobufCBinaryData *d
         }
         if (execution->input.fd < 0)
                 return; /* closed by the command: what it does not want is nobody's loss */
+        if (charge_waiting(execution, buffer_length(&execution->waiting) + data->len) < 0) {
+                execution_fail(execution, RPC_RESOURCE_EXHAUSTED,
+                                "commands that do not read have too much input waiting: send it in "
+                                "smaller pieces");
+                return;
+        }
         if (buffer_append(&execution->waiting, data->data, data->len) < 0) {
                 execution_fail(execution, RPC_RESOURCE_EXHAUSTED, "out of memory");
                 return;

@@ -38,9 +38,9 @@ def wire(destdir):
 class Run:
     """One RunCommand, whose requests are sent as the test says so."""
 
-    def __init__(self, wire, command, *arguments, timeout=STEADY, **start):
+    def __init__(self, wire, command, *arguments, timeout=STEADY, stub=None, **start):
         self.pb, self._requests = wire.pb, queue.Queue()
-        self.responses = wire.exec.RunCommand(iter(self._requests.get, None), timeout=timeout, wait_for_ready=True)
+        self.responses = (stub or wire.exec).RunCommand(iter(self._requests.get, None), timeout=timeout, wait_for_ready=True)
         self.send(Start=self.pb.msg('exec.StartCommand')(Command=command, Arguments=arguments, **start))
 
     def send(self, **request):
@@ -210,6 +210,21 @@ def test_a_slow_reader_stops_it(wire):
     assert Run(wire, 'uptime').rest()[2] == 0, 'others are served meanwhile'
     assert wire.fleet.sanitized or peak_memory(wire) < 64 * 1024, 'sanitizers keep what is freed'
     run.responses.cancel()
+
+
+def test_input_that_waits_is_the_callers(wire):
+    """One that is not the admin has 10 MiB, whatever its commands do not read."""
+    other = wire.stub(MACHINE, 9000, 'exec.Exec', source=MACHINE)
+    runs = [Run(wire, 'sh', '-c', 'exec sleep infinity', stub=other, Stdin=b'') for _ in range(4)]
+    ended = queue.Queue()
+    for run in runs:
+        run.next('Started')
+        run.responses.add_done_callback(ended.put)
+        run.stdin(b'x' * 4_000_000)
+    assert ended.get(timeout=STEADY).code() is StatusCode.RESOURCE_EXHAUSTED
+    assert Run(wire, 'cat', Stdin=b'x').next('Started')
+    for run in runs:
+        run.responses.cancel()
 
 
 def test_directory_and_environment(wire):
