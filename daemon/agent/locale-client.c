@@ -13,8 +13,6 @@
 
 /* Debian's localed generates a locale that is missing, which takes a while. */
 #define ANSWER_USEC (90 * USEC_PER_SEC)
-/* One after the other is all that makes sense; some callers may overlap. */
-#define SETTINGS_MAX 8
 
 /* A call that waits for another service of this machine; in the call's arena, so that it goes with it. */
 struct setting {
@@ -28,7 +26,6 @@ struct setting {
 
 static struct setting *setting_leave(struct setting *setting) {
         setting->slot = sd_bus_slot_unref(setting->slot);
-        setting->manager->n_settings--;
         return setting;
 }
 
@@ -78,10 +75,6 @@ static struct setting *setting_new(struct manager *manager, struct rpc_call *cal
         static const struct rpc_call_ops ops = { .gone = setting_gone };
         struct setting *setting;
 
-        if (manager->n_settings == SETTINGS_MAX) {
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too many calls of this kind are under way");
-                return NULL;
-        }
         setting = arena_alloc0(rpc_call_arena(call), sizeof(*setting));
         if (!setting) {
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
@@ -89,7 +82,6 @@ static struct setting *setting_new(struct manager *manager, struct rpc_call *cal
         }
         setting->manager = manager;
         setting->call = call;
-        manager->n_settings++;
         rpc_call_set_ops(call, &ops, setting);
         return setting;
 }
@@ -284,8 +276,8 @@ static void timezone_set(struct rpc_call *call, const ProtobufCMessage *message,
 }
 
 static const struct rpc_method methods[] = {
-        { .name = "LocaleSet", .handle = locale_set },
-        { .name = "TimezoneSet", .handle = timezone_set },
+        { .name = "LocaleSet", .handle = locale_set, .charges = QUOTA_OPERATIONS },
+        { .name = "TimezoneSet", .handle = timezone_set, .charges = QUOTA_OPERATIONS },
 };
 
 const struct rpc_service locale_service = {

@@ -302,7 +302,10 @@ static const struct quota_limit resources[_QUOTA_RESOURCE_MAX] = {
         [QUOTA_LOGS] = { 8, 4 },
         /* Each is two processes or more, three pipes and a socket. */
         [QUOTA_COMMANDS] = { 32, 8 },
-        /* A job may take minutes. */
+        /* They wait for the scan of /proc that is under way: those that the admin can have under way, of all
+         * its callers, and some of others. */
+        [QUOTA_LOOKS] = { 512, 128 },
+        /* On units, of which a job may take minutes, settings and the adapter for Wi-Fi. */
         [QUOTA_OPERATIONS] = { UNITS_OPERATIONS_MAX, UNITS_OPERATIONS_MAX / 2 },
 };
 

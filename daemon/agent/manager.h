@@ -43,20 +43,18 @@ struct manager {
         bool stopping;
 
         struct stats *stats;
-        struct ctap *ctap;          /* NULL: not enabled */
-        struct list instances;      /* application-instances.c */
-        struct unit_list *listing;  /* of those that run already */
-        struct list starts;         /* application-start.c */
-        struct list operations;     /* unit-call.c */
-        struct list watchers;       /* unit-watch.c */
-        struct list monitors;       /* unit-monitor.c */
-        struct list executions;     /* exec.c */
-        struct list log_streams;    /* logs.c */
-        unsigned n_settings;        /* locale-client.c: calls under way */
-        unsigned n_wifi_operations; /* wifi.c: likewise */
-        unsigned n_policies;        /* policy.c: streams under way */
-        struct list policies;       /* those of them that have come whole */
-        bool policies_changed;      /* others are configured, which is still to be prepared */
+        struct ctap *ctap;         /* NULL: not enabled */
+        struct list instances;     /* application-instances.c */
+        struct unit_list *listing; /* of those that run already */
+        struct list starts;        /* application-start.c */
+        struct list operations;    /* unit-call.c */
+        struct list watchers;      /* unit-watch.c */
+        struct list monitors;      /* unit-monitor.c */
+        struct list executions;    /* exec.c */
+        struct list log_streams;   /* logs.c */
+        unsigned n_policies;       /* policy.c: streams under way */
+        struct list policies;      /* those of them that have come whole */
+        bool policies_changed;     /* others are configured, which is still to be prepared */
         struct peer_limit refusals;
 
         struct whitelist_unit asked; /* manager_find_unit(): an instance that is not followed */

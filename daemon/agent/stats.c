@@ -13,10 +13,6 @@
 #define FRESH_USEC (100 * USEC_PER_MSEC)
 /* Callers whose previous call is remembered: the admin, and who else looks at this machine. */
 #define CALLERS_MAX 4
-/* Calls that wait for a sample: those that the admin can have under way, of all its callers, and as many of
- * others.
- */
-#define WAITING_MAX 512
 /* How many of the busiest, and of the largest, are told. */
 #define TOP_MAX 5
 
@@ -32,14 +28,12 @@ struct stats {
         struct proc_scan *scan; /* NULL: none is under way */
         struct proc_sample *latest;
         struct caller callers[CALLERS_MAX];
-        struct list waiting;
-        size_t n_waiting;
+        struct list waiting; /* as many as may look (manager.c) */
 };
 
 /* A call that waits for a sample; in its arena. */
 struct waiter {
         struct list waiting;
-        struct stats *stats;
         struct rpc_call *call;
 };
 
@@ -214,13 +208,10 @@ static void answer(struct stats *stats, struct rpc_call *call, struct proc_sampl
 
 /* ---- waiting for a sample ---- */
 
-static void waiter_leave(struct waiter *waiter) {
-        list_remove(&waiter->waiting);
-        waiter->stats->n_waiting--;
-}
-
 static void waiter_gone(_unused_ struct rpc_call *call, void *userdata) {
-        waiter_leave(userdata);
+        struct waiter *waiter = userdata;
+
+        list_remove(&waiter->waiting);
 }
 
 static void scanned(struct proc_sample *sample, int error, void *userdata) {
@@ -233,7 +224,7 @@ static void scanned(struct proc_sample *sample, int error, void *userdata) {
                 stats->latest = sample;
         }
         while ((waiter = LIST_FIRST(&stats->waiting, struct waiter, waiting))) {
-                waiter_leave(waiter);
+                list_remove(&waiter->waiting);
                 if (sample)
                         answer(stats, waiter->call, sample);
                 else
@@ -254,10 +245,8 @@ static int wait_for_sample(struct stats *stats, struct rpc_call *call) {
                 if (r < 0)
                         return r;
         }
-        waiter->stats = stats;
         waiter->call = call;
         list_append(&stats->waiting, &waiter->waiting);
-        stats->n_waiting++;
         rpc_call_set_ops(call, &ops, waiter);
         return 0;
 }
@@ -268,10 +257,6 @@ static void get_stats(struct rpc_call *call, _unused_ const ProtobufCMessage *me
 
         if (stats->latest && now_usec(CLOCK_MONOTONIC) - stats->latest->begin_usec < FRESH_USEC) {
                 answer(stats, call, stats->latest);
-                return;
-        }
-        if (stats->n_waiting == WAITING_MAX) {
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too many calls wait for the same");
                 return;
         }
         r = wait_for_sample(stats, call);
@@ -286,7 +271,7 @@ static void get_sysinfo(struct rpc_call *call, _unused_ const ProtobufCMessage *
 }
 
 static const struct rpc_method methods[] = {
-        { .name = "GetStats", .handle = get_stats },
+        { .name = "GetStats", .handle = get_stats, .charges = QUOTA_LOOKS },
         { .name = "GetSysinfo", .handle = get_sysinfo, .charges = QUOTA_COMMANDS },
 };
 

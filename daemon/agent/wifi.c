@@ -13,8 +13,6 @@
 
 /* NetworkManager answers at once what it knows; a rescan or a deactivation it only begins. */
 #define ANSWER_USEC (30 * USEC_PER_SEC)
-/* Some callers may overlap. */
-#define OPERATIONS_MAX 16
 
 /* ---- the end ---- */
 
@@ -25,7 +23,6 @@ struct rpc_call *wifi_operation_leave(struct wifi_operation *operation) {
         operation->deadline = sd_event_source_disable_unref(operation->deadline);
         json_decref(operation->settings);
         operation->settings = NULL;
-        operation->manager->n_wifi_operations--;
         return operation->call;
 }
 
@@ -148,10 +145,6 @@ static struct wifi_operation *operation_new(struct manager *manager, struct rpc_
         static const struct rpc_call_ops ops = { .gone = operation_gone };
         struct wifi_operation *operation;
 
-        if (manager->n_wifi_operations == OPERATIONS_MAX) {
-                rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "too many calls of this kind are under way");
-                return NULL;
-        }
         operation = arena_alloc0(rpc_call_arena(call), sizeof(*operation));
         if (!operation) {
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
@@ -161,7 +154,6 @@ static struct wifi_operation *operation_new(struct manager *manager, struct rpc_
         operation->call = call;
         operation->request = request;
         operation->what = what;
-        manager->n_wifi_operations++;
         rpc_call_set_ops(call, &ops, operation);
         return operation;
 }
@@ -387,12 +379,12 @@ static void turn_off(struct rpc_call *call, const ProtobufCMessage *request, voi
 }
 
 static const struct rpc_method methods[] = {
-        { .name = "ListNetwork", .handle = list_network },
-        { .name = "GetActiveConnection", .handle = get_active_connection },
-        { .name = "ConnectNetwork", .handle = connect_network },
-        { .name = "DisconnectNetwork", .handle = disconnect_network },
-        { .name = "TurnOn", .handle = turn_on },
-        { .name = "TurnOff", .handle = turn_off },
+        { .name = "ListNetwork", .handle = list_network, .charges = QUOTA_OPERATIONS },
+        { .name = "GetActiveConnection", .handle = get_active_connection, .charges = QUOTA_OPERATIONS },
+        { .name = "ConnectNetwork", .handle = connect_network, .charges = QUOTA_OPERATIONS },
+        { .name = "DisconnectNetwork", .handle = disconnect_network, .charges = QUOTA_OPERATIONS },
+        { .name = "TurnOn", .handle = turn_on, .charges = QUOTA_OPERATIONS },
+        { .name = "TurnOff", .handle = turn_off, .charges = QUOTA_OPERATIONS },
 };
 
 const struct rpc_service wifi_service = {

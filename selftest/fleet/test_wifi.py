@@ -2,6 +2,7 @@
 """Wi-Fi, by an agent beside python3-dbusmock's NetworkManager on a real system bus."""
 import json
 import os
+import queue
 
 import grpc
 import pytest
@@ -39,9 +40,9 @@ def with_wifi(spec):
 
 
 class Wifi:
-    def __init__(self, fleet, wire):
+    def __init__(self, fleet, wire, source='ghaf-host'):
         self.fleet, self.pb = fleet, wire.pb
-        self.stub = wire.stub(MACHINE, 9000, 'wifimanager.WifiService', source='ghaf-host')
+        self.stub = wire.stub(MACHINE, 9000, 'wifimanager.WifiService', source=source)
         self.empty = self.pb.msg('wifimanager.EmptyRequest')()
 
     def restart(self, adapter=True):
@@ -178,6 +179,20 @@ def test_settings_that_are_none_are_refused(wifi, settings):
 def test_who_waits_no_longer_leaves_nothing_behind(wifi):
     assert wifi.error(wifi.connect, 'Far', timeout=0.5)[0] == StatusCode.DEADLINE_EXCEEDED
     assert wifi.connect('Open') == 'Connected to Open successfully'
+
+
+def test_who_waits_and_waits_leaves_others_some_room(wifi, wire):
+    other = Wifi(wifi.fleet, wire, source='app-vm')
+    request = wifi.pb.msg('wifimanager.WifiConnectionRequest')(SSID='Far', Password='long enough')
+    refused = queue.Queue()
+    calls = [wifi.stub.ConnectNetwork.future(request, timeout=STEADY, wait_for_ready=True) for _ in range(21)]
+    for call in calls:
+        call.add_done_callback(refused.put)
+    first = refused.get(timeout=STEADY)
+    assert first.code() is StatusCode.RESOURCE_EXHAUSTED and 'may have 20 now' in first.details()
+    assert other.list()
+    for call in calls:
+        call.cancel()
 
 
 def test_off_and_on(wifi):
