@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "server-internal.h"
 
+#include "listener.h"
 #include "log.h"
-#include "ratelimit.h"
 #include "text.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#define LISTEN_BACKLOG 128
-/* Connections taken in one wake-up before those that stand get their turn. */
-#define ACCEPTS_MAX 16
-/* Out of descriptors or memory: the listener pauses, as accept() would fail again at once. */
-#define PAUSE_USEC   (200 * USEC_PER_MSEC)
 #define SERVICES_MAX 32
 /* What a handshake takes of the loop's time, by rule of thumb: it is charged to the address before it
  * begins. */
@@ -42,13 +34,6 @@ static const struct rpc_server_limits default_limits = {
         .keepalive_timeout_usec = 10 * USEC_PER_SEC,
 };
 
-struct listener {
-        struct rpc_server *server;
-        struct list link;
-        int fd;
-        sd_event_source *source, *pause_source;
-};
-
 struct service {
         const struct rpc_service *service;
         void *userdata;
@@ -69,7 +54,6 @@ struct rpc_server {
         struct rpc_server_counters counters;
         struct call_stats *stats;
         struct quota *quota;
-        struct ratelimit pauses;
         struct peer_limit failures, lines; /* in the journal: of connections, of calls */
         sd_event_source *drained_source;
         void (*drained)(struct rpc_server *server, void *userdata);
@@ -410,7 +394,9 @@ static void line_up(struct server_connection *connection) {
                         http2_bytestream(connection->http2), BYTESTREAM_HANDSHAKE_PRIORITY + (int64_t) rank);
 }
 
-static void take_connection(struct rpc_server *server, int fd_taken, const struct rpc_address *address) {
+/* For listener_new(). */
+static void take_connection(int fd_taken, const struct rpc_address *address, void *userdata) {
+        struct rpc_server *server = userdata;
         const struct http2_config config_base = {
                 .handshake_usec = server->limits.handshake_usec,
                 .keepalive_usec = server->limits.keepalive_usec,
@@ -455,111 +441,21 @@ static void take_connection(struct rpc_server *server, int fd_taken, const struc
 
 /* ---- listeners ---- */
 
-static int on_unpause(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
-        struct listener *listener = userdata;
-
-        (void) sd_event_source_set_enabled(listener->source, SD_EVENT_ON);
-        return 0;
-}
-
-static void listener_pause(struct listener *listener, int error) {
-        if (ratelimit_pass(&listener->server->pauses, NULL))
-                log_warning_errno(-error, "Cannot accept connections, trying again");
-        /* Better to try at once, and hot, than never again. */
-        if (sd_event_source_set_time_relative(listener->pause_source, PAUSE_USEC) < 0 ||
-                        sd_event_source_set_enabled(listener->pause_source, SD_EVENT_ONESHOT) < 0)
-                return;
-        (void) sd_event_source_set_enabled(listener->source, SD_EVENT_OFF);
-}
-
-/* Never returns an error: sd-event would switch the listener off for good. */
-static int on_accept(sd_event_source *source _unused_, int fd, uint32_t events _unused_, void *userdata) {
-        struct listener *listener = userdata;
-
-        for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
-                struct rpc_address address = { .length = sizeof(address.un) };
-                int connection;
-
-                connection = accept4(fd, &address.any, &address.length, SOCK_CLOEXEC | SOCK_NONBLOCK);
-                if (connection >= 0) {
-                        take_connection(listener->server, connection, &address);
-                        continue;
-                }
-                if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-                        listener_pause(listener, errno);
-                if (errno != EINTR && errno != ECONNABORTED)
-                        return 0;
-        }
-        return 0;
-}
-
-static struct listener *listener_free(struct listener *listener) {
-        list_remove(&listener->link);
-        sd_event_source_disable_unref(listener->source);
-        sd_event_source_disable_unref(listener->pause_source);
-        close_fd(listener->fd);
-        free(listener);
-        return NULL;
-}
-
 int rpc_server_add_listener(struct rpc_server *server, int fd) {
-        struct listener *listener = calloc(1, sizeof(*listener));
-        int flags, r;
+        struct listener *listener;
+        int r;
 
-        if (!listener) {
-                close_fd(fd);
-                return -ENOMEM;
-        }
-        listener->server = server;
-        listener->fd = fd;
-        list_append(&server->listeners, &listener->link);
-        /* accept() must not wait when the connection that woke us has gone. */
-        flags = fcntl(fd, F_GETFL);
-        r = flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
-        if (r >= 0)
-                r = sd_event_add_io(server->event, &listener->source, fd, EPOLLIN, on_accept, listener);
-        /* However many come, those that are under way have their turn. */
-        if (r >= 0)
-                r = sd_event_source_set_priority(listener->source, BYTESTREAM_HANDSHAKE_PRIORITY);
-        /* Made before it is needed: the loop's first timer takes a descriptor. */
-        if (r >= 0)
-                r = sd_event_add_time(server->event, &listener->pause_source, CLOCK_MONOTONIC, UINT64_MAX, 0,
-                                on_unpause, listener);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(listener->pause_source, SD_EVENT_OFF);
-        if (r < 0) {
-                listener_free(listener);
+        r = listener_new(&listener, server->event, fd, take_connection, server);
+        if (r < 0)
                 return r;
-        }
+        list_append(&server->listeners, &listener->link);
         return 0;
-}
-
-/* A path of which nobody listens any more is in the way of bind(). */
-static void remove_dead_socket(const struct rpc_address *address) {
-        _cleanup_(closep) int fd = -1;
-        struct stat st;
-
-        if (lstat(address->un.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
-                return;
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd >= 0 && connect(fd, &address->any, address->length) < 0 && errno == ECONNREFUSED)
-                (void) unlink(address->un.sun_path);
 }
 
 int rpc_server_listen(struct rpc_server *server, const struct rpc_address *address) {
-        _cleanup_(closep) int fd = -1;
-        int one = 1;
+        int fd = listener_bind(address);
 
-        fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0)
-                return -errno;
-        if (address->any.sa_family == AF_INET || address->any.sa_family == AF_INET6)
-                (void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        if (address->any.sa_family == AF_UNIX && address->un.sun_path[0] != '\0')
-                remove_dead_socket(address);
-        if (bind(fd, &address->any, address->length) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
-                return -errno;
-        return rpc_server_add_listener(server, TAKE_FD(fd));
+        return fd < 0 ? fd : rpc_server_add_listener(server, fd);
 }
 
 /* ---- life ---- */
@@ -595,7 +491,6 @@ int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_se
         server->ops = ops ?: &no_ops;
         server->userdata = userdata;
         server->lines.burst = RPC_CALL_LINES;
-        server->pauses = (struct ratelimit){ .interval_usec = 10 * USEC_PER_SEC, .burst = 5 };
         list_init(&server->listeners);
         list_init(&server->connections);
         if (!limits)
