@@ -135,7 +135,7 @@ void rpc_call_log(const struct rpc_call *call, int priority, const struct log_fi
 
         if (priority > log_get_max_level())
                 return;
-        if (priority < LOG_DEBUG && !server_may_log(call->connection->server, peer, &suppressed))
+        if (priority < LOG_DEBUG && !peer_limit_pass(&call->connection->server->lines, peer, &suppressed))
                 return;
         if (suppressed > 0)
                 log_event(priority, &counted, "%u more calls of %s were not logged.", suppressed, peer);
@@ -286,7 +286,7 @@ int rpc_call_send(struct rpc_call *call, const ProtobufCMessage *message) {
 
         if (call->finished)
                 return 0;
-        if (n > server_limits(call->connection->server)->message_bytes)
+        if (n > call->connection->server->limits.message_bytes)
                 return -EMSGSIZE;
         if (http2_charge(call->connection->http2, n) < 0)
                 return -ENOBUFS;
@@ -305,7 +305,7 @@ void rpc_call_reply(struct rpc_call *call, const ProtobufCMessage *message) {
 
         if (r == -EMSGSIZE)
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "The answer is larger than %zu bytes",
-                                server_limits(call->connection->server)->message_bytes);
+                                call->connection->server->limits.message_bytes);
         else if (r == -ENOBUFS)
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "Read the answers to earlier calls first");
         else if (r < 0)
@@ -376,7 +376,7 @@ static void take_request(struct rpc_call *call, const uint8_t *bytes, size_t n) 
         if (!decode(call, bytes, n, arena, &call->request))
                 return;
         message_reader_clear(&call->reader);
-        message_reader_init(&call->reader, server_limits(call->connection->server)->message_bytes,
+        message_reader_init(&call->reader, call->connection->server->limits.message_bytes,
                         http2_budget(call->connection->http2));
         if (!http2_stream_charge(call->stream, arena->allocated - before))
                 rpc_call_break_off(call, RPC_RESOURCE_EXHAUSTED,
@@ -571,7 +571,7 @@ static bool check_headers(struct rpc_call *call) {
 }
 
 void call_open(struct server_connection *connection, struct http2_stream *stream) {
-        const struct rpc_server_limits *limits = server_limits(connection->server);
+        const struct rpc_server_limits *limits = &connection->server->limits;
         const char *method = http2_stream_header(stream, ":method");
         struct rpc_call *call;
 
@@ -602,8 +602,8 @@ void call_open(struct server_connection *connection, struct http2_stream *stream
         if (!check_headers(call))
                 return;
         if (call->deadline_usec != USEC_INFINITY &&
-                        deadline_arm(server_event(connection->server), &call->deadline_source,
-                                        call->deadline_usec, on_deadline, call) < 0) {
+                        deadline_arm(connection->server->event, &call->deadline_source, call->deadline_usec,
+                                        on_deadline, call) < 0) {
                 rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "Out of memory");
                 return;
         }

@@ -36,7 +36,7 @@ void rpc_server_write_metrics(const struct rpc_server *server, struct openmetric
         struct rpc_server_counters counters;
 
         rpc_server_get_counters(server, &counters);
-        call_stats_write(server_call_stats(server), metrics);
+        call_stats_write(server->stats, metrics);
         openmetrics_gauge(metrics, "calls_in_progress", NULL, "Calls that have not ended.",
                         counters.calls_now);
         openmetrics_counter(metrics, "connections", "Connections that were taken.", counters.connections);

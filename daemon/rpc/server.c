@@ -2,13 +2,8 @@
 #include "server-internal.h"
 
 #include "listener.h"
-#include "log.h"
 #include "text.h"
 
-#define SERVICES_MAX 32
-/* What a handshake takes of the loop's time, by rule of thumb: it is charged to the address before it
- * begins. */
-#define HANDSHAKE_USEC (2 * USEC_PER_MSEC)
 /* Calls of all peers, and of one; their memory is counted besides. Two watches for each VM of the largest
  * fleet. */
 #define STREAMS_ALL  4096
@@ -34,37 +29,12 @@ static const struct rpc_server_limits default_limits = {
         .keepalive_timeout_usec = 10 * USEC_PER_SEC,
 };
 
-struct service {
-        const struct rpc_service *service;
-        void *userdata;
-};
-
-struct rpc_server {
-        unsigned n_refs; /* the owner's, and one for each function of ours that calls its owner */
-        bool freed;
-        sd_event *event;
-        struct rpc_server_limits limits;
-        const struct rpc_server_ops *ops;
-        void *userdata;
-        struct tls_context *tls;
-        struct list listeners, connections;
-        struct service services[SERVICES_MAX];
-        size_t n_services;
-        uint64_t last_peer_id, last_review;
-        struct rpc_server_counters counters;
-        struct call_stats *stats;
-        struct quota *quota;
-        struct peer_limit failures, lines; /* in the journal: of connections, of calls */
-        sd_event_source *drained_source;
-        void (*drained)(struct rpc_server *server, void *userdata);
-};
-
-static struct rpc_server *server_ref(struct rpc_server *server) {
+struct rpc_server *server_ref(struct rpc_server *server) {
         server->n_refs++;
         return server;
 }
 
-static struct rpc_server *server_unref(struct rpc_server *server) {
+struct rpc_server *server_unref(struct rpc_server *server) {
         if (--server->n_refs > 0)
                 return NULL;
         tls_context_unref(server->tls);
@@ -75,24 +45,12 @@ static struct rpc_server *server_unref(struct rpc_server *server) {
         return NULL;
 }
 
-sd_event *server_event(struct rpc_server *server) {
-        return server->event;
-}
-
-const struct rpc_server_limits *server_limits(const struct rpc_server *server) {
-        return &server->limits;
-}
-
 bool server_permit(struct rpc_server *server, struct rpc_call *call, const ProtobufCMessage *request) {
         return !server->ops->permit || server->ops->permit(call, request, server->userdata);
 }
 
 bool server_may_go_on(struct rpc_server *server, struct rpc_call *call, const ProtobufCMessage *request) {
         return !server->ops->review || server->ops->review(call, request, server->userdata);
-}
-
-bool server_may_log(struct rpc_server *server, const char *peer, unsigned *ret_suppressed) {
-        return peer_limit_pass(&server->lines, peer, ret_suppressed);
 }
 
 void server_call_begun(struct server_connection *connection) {
@@ -106,10 +64,6 @@ void server_call_ended(struct rpc_server *server, const struct server_method *me
         server->counters.calls_now--;
         server->counters.failures += code != RPC_OK;
         call_stats_add(server->stats, method->service, method->descriptor, code, duration_usec);
-}
-
-const struct call_stats *server_call_stats(const struct rpc_server *server) {
-        return server->stats;
 }
 
 void rpc_server_get_counters(const struct rpc_server *server, struct rpc_server_counters *ret) {
@@ -134,10 +88,10 @@ void rpc_server_foreach_peer(const struct rpc_server *server,
 /* ---- services ---- */
 
 int rpc_server_add_service(struct rpc_server *server, const struct rpc_service *service, void *userdata) {
-        if (server->n_services == SERVICES_MAX)
+        if (server->n_services == ELEMENTSOF(server->services))
                 return -ENOSPC;
         server->services[server->n_services++] =
-                        (struct service){ .service = service, .userdata = userdata };
+                        (struct server_service){ .service = service, .userdata = userdata };
         return 0;
 }
 
@@ -173,279 +127,13 @@ bool server_find_method(struct rpc_server *server, const char *path, struct serv
         return false;
 }
 
-/* ---- connections ---- */
-
-static struct server_connection *connection_free(struct server_connection *connection) {
-        struct rpc_server *server = server_ref(connection->server);
-
-        list_remove(&connection->link);
-        server->counters.connections_now--;
-        /* First the calls hear gone(), then the owner, while the peer's identity still stands. */
-        if (connection->http2)
-                http2_abandon(connection->http2);
-        if (connection->connected && !server->freed && server->ops->peer_gone)
-                server->ops->peer_gone(server, &connection->peer, server->userdata);
-        http2_free(connection->http2);
-        quota_release(&connection->connection_charge);
-        quota_release(&connection->handshake_charge);
-        quota_account_unref(connection->account);
-        free(connection->host);
-        free(connection);
-        server_unref(server);
-        return NULL;
-}
-
-static int on_drained(sd_event_source *source _unused_, void *userdata) {
-        struct rpc_server *server = userdata;
-
-        server->drained(server, server->userdata);
-        return 0;
-}
-
-static void check_drained(struct rpc_server *server) {
-        if (server->drained && !server->freed && list_is_empty(&server->connections))
-                (void) sd_event_source_set_enabled(server->drained_source, SD_EVENT_ONESHOT);
-}
-
-/* From the address's account to the identity's. 0 or a negative errno. */
-static int move_account(struct server_connection *connection, const struct tls_identity *identity) {
-        struct quota_account *account;
-        int r;
-
-        quota_release(&connection->handshake_charge);
-        if (identity && identity->name) {
-                r = quota_account_get(connection->server->quota, identity->name, true, &account);
-                if (r < 0)
-                        return r;
-                quota_release(&connection->connection_charge);
-                quota_account_unref(connection->account);
-                connection->account = account;
-                r = quota_charge(account, QUOTA_CONNECTIONS, 1, &connection->connection_charge);
-                if (r < 0)
-                        return r;
-        }
-        http2_set_account(connection->http2, connection->account);
-        return 0;
-}
-
-static void on_ready(struct http2 *http2, void *userdata) {
-        struct server_connection *connection = userdata;
-        struct rpc_server *server = server_ref(connection->server);
-        const struct tls_identity *identity = bytestream_peer_identity(http2_bytestream(http2));
-
-        if (move_account(connection, identity) < 0) {
-                connection->crowded = true;
-                http2_terminate(http2, NGHTTP2_ENHANCE_YOUR_CALM, "too many connections of one peer");
-                server_unref(server);
-                return;
-        }
-        connection->connected = true;
-        server->counters.handshakes++;
-        connection->peer = (struct rpc_peer){
-                .id = ++server->last_peer_id,
-                .address = &connection->address,
-                .host = connection->host,
-                .identity = identity,
-                .name = identity && identity->name ? identity->name : connection->host,
-                .since_usec = now_usec(CLOCK_REALTIME),
-                .account = connection->account,
-        };
-        if (server->ops->peer_connected)
-                server->ops->peer_connected(server, &connection->peer, server->userdata);
-        if (server->drained)
-                http2_drain(http2);
-        server_unref(server);
-}
-
-static void on_request(struct http2 *http2 _unused_, struct http2_stream *stream, void *userdata) {
-        call_open(userdata, stream);
-}
-
-/* To the journal, and to the owner. */
-static void tell_refused(struct server_connection *connection, const char *reason, unsigned suppressed) {
-        const struct tls_identity *claim = bytestream_peer_claim(http2_bytestream(connection->http2));
-        struct rpc_server *server = connection->server;
-        const struct log_fields fields = { .peer = connection->host };
-        const struct rpc_refused refused = {
-                .host = connection->host,
-                .claimed_name = claim ? claim->name : NULL,
-                .claimed_serial = claim ? claim->serial : NULL,
-                .reason = reason,
-                .suppressed = suppressed,
-        };
-
-        if (suppressed > 0)
-                log_event(LOG_WARNING, &fields, "%u more failures of connections of %s were not logged.",
-                                suppressed, refused.host);
-        log_event(LOG_WARNING, &fields, "Connection of %s refused: %s%s%s%s", refused.host, reason,
-                        refused.claimed_name ? " (it is in the name of " : "",
-                        strempty(refused.claimed_name), refused.claimed_name ? ")" : "");
-        if (!server->freed && server->ops->refused)
-                server->ops->refused(server, &refused, server->userdata);
-}
-
-static void tell_failed(const struct server_connection *connection, const char *reason) {
-        const struct log_fields fields = { .peer = connection->peer.name };
-
-        log_event(LOG_NOTICE, &fields, "Connection of %s failed: %s", fields.peer, reason);
-}
-
-static void on_closed(struct http2 *http2 _unused_, int error, const char *reason, void *userdata) {
-        struct server_connection *connection = userdata;
-        struct rpc_server *server = server_ref(connection->server);
-        const char *name = connection->connected ? connection->peer.name : connection->host;
-        unsigned suppressed;
-
-        if (!connection->connected)
-                server->counters.refused[connection->crowded ? RPC_REFUSAL_ROOM
-                                                             : server_refusal_of(error)]++;
-        /* One who leaves is no event; one who never got in, or broke the protocol, is. */
-        if (error == 0 || error == -ECONNRESET)
-                log_debug("Connection of %s ended: %s", name, reason);
-        else if (peer_limit_pass(&server->failures, name, &suppressed)) {
-                if (connection->connected)
-                        tell_failed(connection, reason);
-                else
-                        tell_refused(connection, reason, suppressed);
-        }
-        connection_free(connection);
-        check_drained(server);
-        server_unref(server);
-}
-
-static const struct http2_ops http2_ops = {
-        .ready = on_ready,
-        .request = on_request,
-        .closed = on_closed,
-};
-
-/*
- * Whoever has most handshakes under way, and the last one of them. Where nobody has more than one, it is the
- * first of those that say nothing, or of those that were answered, whichever are more: who has many
- * addresses could have all the room otherwise, and an honest one is soon over either.
- */
-static struct server_connection *find_surplus(const struct rpc_server *server, size_t *ret_n) {
-        struct server_connection *connection, *last = NULL, *first[2] = {};
-        size_t count[2] = {};
-
-        *ret_n = 0;
-        LIST_FOREACH(connection, &server->connections, link) {
-                bool answered;
-                size_t n;
-
-                if (!connection->handshake_charge.account)
-                        continue;
-                n = quota_account_used(connection->account, QUOTA_HANDSHAKES);
-                if (n >= *ret_n) {
-                        *ret_n = n;
-                        last = connection;
-                }
-                answered = bytestream_has_answered(http2_bytestream(connection->http2));
-                first[answered] = first[answered] ?: connection;
-                count[answered]++;
-        }
-        return *ret_n == 1 ? first[count[true] > count[false]] : last;
-}
-
-/* When no handshake more would fit, one of who has most gives way to whoever has fewer, or none. */
-static void make_room(struct rpc_server *server, const struct quota_account *newcomer) {
-        struct server_connection *surplus;
-        size_t n, own = quota_account_used(newcomer, QUOTA_HANDSHAKES);
-
-        if (quota_used(server->quota, QUOTA_HANDSHAKES) + 1 < server->limits.handshakes)
-                return;
-        surplus = find_surplus(server, &n);
-        if (!surplus || (own > 0 && n <= own + 1))
-                return;
-        server->counters.refused[RPC_REFUSAL_ROOM]++;
-        connection_free(surplus);
-}
-
-/* Whose it is before it has shown an identity. Who is on this machine may have any number of addresses. */
-static const char *account_name(const struct server_connection *connection) {
-        uint8_t ip[16];
-
-        if (connection->address.any.sa_family == AF_UNIX)
-                return "unix:";
-        if (rpc_address_ip(&connection->address, ip) == 4 && ip[0] == 127)
-                return "127.0.0.1";
-        return connection->host;
-}
-
-/* Charges a new connection to its address. 0 or a negative errno. */
-static int open_account(struct server_connection *connection) {
-        struct rpc_server *server = connection->server;
-        int r;
-
-        r = quota_account_get(server->quota, account_name(connection), false, &connection->account);
-        if (r < 0)
-                return r;
-        make_room(server, connection->account);
-        r = quota_charge(connection->account, QUOTA_CONNECTIONS, 1, &connection->connection_charge);
-        return r < 0 ? r
-                     : quota_charge(connection->account, QUOTA_HANDSHAKES, 1, &connection->handshake_charge);
-}
-
-/* Whose address has had many handshakes lately has its next ones after those of others. */
-static void line_up(struct server_connection *connection) {
-        enum quota_rank rank = quota_account_spend(connection->account, HANDSHAKE_USEC);
-
-        bytestream_set_priority(
-                        http2_bytestream(connection->http2), BYTESTREAM_HANDSHAKE_PRIORITY + (int64_t) rank);
-}
-
-/* For listener_new(). */
-static void take_connection(int fd_taken, const struct rpc_address *address, void *userdata) {
-        struct rpc_server *server = userdata;
-        const struct http2_config config_base = {
-                .handshake_usec = server->limits.handshake_usec,
-                .keepalive_usec = server->limits.keepalive_usec,
-                .keepalive_timeout_usec = server->limits.keepalive_timeout_usec,
-                .streams = server->limits.streams,
-                .message_bytes = server->limits.message_bytes,
-                .connection_bytes = server->limits.connection_bytes,
-                .ops = &http2_ops,
-        };
-        _cleanup_(freep) char *host = rpc_address_format_host(address);
-        _cleanup_(closep) int fd = fd_taken;
-        struct http2_config config = config_base;
-        struct server_connection *connection;
-        int r;
-
-        connection = host ? calloc(1, sizeof(*connection)) : NULL;
-        if (!connection) {
-                server->counters.refused[RPC_REFUSAL_ROOM]++;
-                return;
-        }
-        connection->server = server;
-        connection->address = *address;
-        connection->host = TAKE_PTR(host);
-        list_append(&server->connections, &connection->link);
-        server->counters.connections_now++;
-        if (open_account(connection) < 0) {
-                server->counters.refused[RPC_REFUSAL_ROOM]++;
-                connection_free(connection);
-                return;
-        }
-        server->counters.connections++;
-        config.userdata = connection;
-        r = http2_new_server(&connection->http2, server->event, TAKE_FD(fd), server->tls, &config);
-        if (r < 0) {
-                log_warning_errno(r, "Cannot serve a connection from %s", connection->host);
-                connection_free(connection);
-                return;
-        }
-        if (server->tls)
-                line_up(connection);
-}
-
 /* ---- listeners ---- */
 
 int rpc_server_add_listener(struct rpc_server *server, int fd) {
         struct listener *listener;
         int r;
 
-        r = listener_new(&listener, server->event, fd, take_connection, server);
+        r = listener_new(&listener, server->event, fd, server_take_connection, server);
         if (r < 0)
                 return r;
         list_append(&server->listeners, &listener->link);
@@ -459,6 +147,18 @@ int rpc_server_listen(struct rpc_server *server, const struct rpc_address *addre
 }
 
 /* ---- life ---- */
+
+static int on_drained(sd_event_source *source _unused_, void *userdata) {
+        struct rpc_server *server = userdata;
+
+        server->drained(server, server->userdata);
+        return 0;
+}
+
+void server_check_drained(struct rpc_server *server) {
+        if (server->drained && !server->freed && list_is_empty(&server->connections))
+                (void) sd_event_source_set_enabled(server->drained_source, SD_EVENT_ONESHOT);
+}
 
 static int make_quota(struct rpc_server *server) {
         const struct rpc_server_limits *l = &server->limits;
@@ -529,7 +229,7 @@ struct rpc_server *rpc_server_free(struct rpc_server *server) {
         while ((listener = LIST_FIRST(&server->listeners, struct listener, link)))
                 listener_free(listener);
         while ((connection = LIST_FIRST(&server->connections, struct server_connection, link)))
-                connection_free(connection);
+                server_connection_free(connection);
         server->drained_source = sd_event_source_disable_unref(server->drained_source);
         server->freed = true;
         return server_unref(server);
@@ -559,7 +259,7 @@ void rpc_server_drain(
         (void) sd_event_source_set_enabled(server->drained_source, SD_EVENT_OFF);
         LIST_FOREACH_SAFE(connection, next, &server->connections, link)
                 http2_drain(connection->http2);
-        check_drained(server);
+        server_check_drained(server);
 }
 
 /* Until a call has ended: it may have taken others along, and connections. */
@@ -587,8 +287,8 @@ int rpc_server_disconnect(struct rpc_server *server, uint64_t peer_id) {
         LIST_FOREACH(connection, &server->connections, link)
                 if (connection->connected && connection->peer.id == peer_id) {
                         server_ref(server);
-                        connection_free(connection);
-                        check_drained(server);
+                        server_connection_free(connection);
+                        server_check_drained(server);
                         server_unref(server);
                         return 0;
                 }
