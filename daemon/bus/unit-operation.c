@@ -140,7 +140,12 @@ static void set_error(struct unit_operation *operation, int error, const char *m
 static void set_bus_error(struct unit_operation *operation, const sd_bus_error *error) {
         int r = unit_error_from_bus(error);
 
-        set_error(operation, r, r == -ENOTCONN ? "There is no connection to systemd" : error->message);
+        /* What sd-bus answers in systemd's place then, is that there was no reply. */
+        if (!bus_connection(operation->units->bus))
+                set_error(operation, -ENOTCONN, "The connection to systemd was lost");
+        else
+                set_error(operation, r,
+                                r == -ENOTCONN ? "There is no connection to systemd" : error->message);
 }
 
 /* The last thing that a callback does: units may be gone afterwards. */
@@ -417,11 +422,6 @@ static bool is_helper(const struct unit_operation *operation) {
 static void take_call_error(struct unit_operation *operation, sd_bus_message *m) {
         const sd_bus_error *error = sd_bus_message_get_error(m);
 
-        if (!bus_connection(operation->units->bus)) {
-                set_error(operation, -ENOTCONN, "The connection to systemd was lost");
-                finish(operation, NULL);
-                return;
-        }
         if (operation->verb == UNIT_STOP && sd_bus_error_has_name(error, SYSTEMD_NAME ".NoSuchUnit")) {
                 read_state(operation);
                 return;
