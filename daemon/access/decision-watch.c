@@ -38,6 +38,19 @@ bool decision_watchers_want(const struct decision_watchers *watchers, const char
         return wanted;
 }
 
+static bool wants_kind(const struct rpc_watcher *watcher, Access__Untold__Told kind) {
+        switch (kind) {
+        case ACCESS__UNTOLD__TOLD__DECISIONS:
+                return true;
+        case ACCESS__UNTOLD__TOLD__PERMITS:
+                return wish(watcher)->permits;
+        case ACCESS__UNTOLD__TOLD__REFUSALS:
+                return wish(watcher)->refusals;
+        default:
+                return false; /* of an agent's that is newer */
+        }
+}
+
 static bool wants(const struct rpc_watcher *watcher, const Access__WatchDecisionsItem *item) {
         switch (item->item_case) {
         case ACCESS__WATCH_DECISIONS_ITEM__ITEM_SOURCE:
@@ -47,6 +60,8 @@ static bool wants(const struct rpc_watcher *watcher, const Access__WatchDecision
                                 (!item->decision->allowed || wish(watcher)->permits);
         case ACCESS__WATCH_DECISIONS_ITEM__ITEM_REFUSAL:
                 return wants_vm(watcher, item->refusal->vmname) && wish(watcher)->refusals;
+        case ACCESS__WATCH_DECISIONS_ITEM__ITEM_UNTOLD:
+                return wants_vm(watcher, item->untold->vmname) && wants_kind(watcher, item->untold->kind);
         default:
                 return false;
         }
@@ -68,15 +83,23 @@ static void tell_all(struct decision_watchers *watchers, const Access__WatchDeci
 
 void decision_watchers_tell(struct decision_watchers *watchers, const char *vm, const char *daemon,
                 Access__WatchDecisionsItem *item) {
-        if (item->item_case == ACCESS__WATCH_DECISIONS_ITEM__ITEM_DECISION) {
+        switch (item->item_case) {
+        case ACCESS__WATCH_DECISIONS_ITEM__ITEM_DECISION:
                 item->decision->vmname = (char *) vm;
                 item->decision->daemon = (char *) daemon;
-                tell_all(watchers, item);
-        } else if (item->item_case == ACCESS__WATCH_DECISIONS_ITEM__ITEM_REFUSAL) {
+                break;
+        case ACCESS__WATCH_DECISIONS_ITEM__ITEM_REFUSAL:
                 item->refusal->vmname = (char *) vm;
                 item->refusal->daemon = (char *) daemon;
-                tell_all(watchers, item);
+                break;
+        case ACCESS__WATCH_DECISIONS_ITEM__ITEM_UNTOLD:
+                item->untold->vmname = (char *) vm;
+                item->untold->daemon = (char *) daemon;
+                break;
+        default:
+                return;
         }
+        tell_all(watchers, item);
 }
 
 static Access__WatchDecisionsItem source_item(Access__DecisionSource *source) {

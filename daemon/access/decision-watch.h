@@ -35,8 +35,8 @@ void decision_watchers_set_fleet(
 /* Whether somebody wants what is told of that VM, and permits among it. */
 bool decision_watchers_want(const struct decision_watchers *watchers, const char *vm, bool *ret_permits);
 
-/* Tells those who want it what has happened there: a Decision or a Refusal, in which vm and daemon are put;
- * else nobody. */
+/* Tells those who want it what has happened there: a Decision, a Refusal or an Untold, in which vm and
+ * daemon are put; else nobody. */
 void decision_watchers_tell(struct decision_watchers *watchers, const char *vm, const char *daemon,
                 Access__WatchDecisionsItem *item);
 /* The source says of which VM it is. */

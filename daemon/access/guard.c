@@ -13,6 +13,9 @@
  * something by hand; a flood is counted. */
 #define AUDIT_LINES_PER_MINUTE 300
 
+/* A DNS name is no longer, and a peer's may be anything. */
+#define NAME_MAX_BYTES 253
+
 /* Where the rules are. */
 struct source {
         char *rules, *entities; /* files, or NULL */
@@ -143,6 +146,60 @@ int access_guard_configure(struct access_guard *guard, const struct access_guard
         return 0;
 }
 
+/* ---- what was too much to be told ---- */
+
+static void tell_untold(
+                const struct access_guard *guard, Access__Untold__Told kind, const char *peer, unsigned n) {
+        Access__WatchDecisionsItem item = ACCESS__WATCH_DECISIONS_ITEM__INIT;
+        Access__Untold untold = ACCESS__UNTOLD__INIT;
+
+        if (!guard->told)
+                return;
+        untold.timeusec = now_usec(CLOCK_REALTIME);
+        untold.kind = kind;
+        untold.peer = (char *) strempty(peer);
+        untold.count = n;
+        item.item_case = ACCESS__WATCH_DECISIONS_ITEM__ITEM_UNTOLD;
+        item.untold = &untold;
+        guard->told(&item, guard->userdata);
+}
+
+void access_guard_refused_more(const char *host, unsigned n, struct access_guard *guard) {
+        tell_untold(guard, ACCESS__UNTOLD__TOLD__REFUSALS, host, n);
+}
+
+static void on_more_refusals(const char *peer, unsigned n, void *userdata) {
+        const struct log_fields fields = { .message_id = GIVC_MESSAGE_CERTIFICATE_REFUSED, .peer = peer };
+        _cleanup_(freep) char *name = peer ? text_escape(peer, strlen(peer), NAME_MAX_BYTES) : NULL;
+
+        log_event(LOG_WARNING, &fields, "%u more refusals of certificate of %s were not logged.", n,
+                        name ?: "others");
+        tell_untold(userdata, ACCESS__UNTOLD__TOLD__REFUSALS, peer, n);
+}
+
+static void on_more_decisions(const char *peer, unsigned n, void *userdata) {
+        const struct log_fields fields = { .peer = peer };
+
+        log_event(LOG_WARNING, &fields, "%u more decisions on calls of %s were not logged.", n,
+                        peer ?: "others");
+        tell_untold(userdata, ACCESS__UNTOLD__TOLD__DECISIONS, peer, n);
+}
+
+static void on_more_permits(const char *peer, unsigned n, void *userdata) {
+        tell_untold(userdata, ACCESS__UNTOLD__TOLD__PERMITS, peer, n);
+}
+
+static int watch_limits(struct access_guard *guard) {
+        int r;
+
+        r = peer_limit_watch(&guard->refusals, guard->event, on_more_refusals, guard);
+        if (r >= 0)
+                r = peer_limit_watch(&guard->audits, guard->event, on_more_decisions, guard);
+        if (r >= 0)
+                r = peer_limit_watch(&guard->permits_told, guard->event, on_more_permits, guard);
+        return r;
+}
+
 /* ---- life ---- */
 
 int access_guard_new(struct access_guard **ret, sd_event *event, const struct access_guard_config *config) {
@@ -158,6 +215,8 @@ int access_guard_new(struct access_guard **ret, sd_event *event, const struct ac
                 .permits_told = { .burst = AUDIT_LINES_PER_MINUTE },
         };
         r = sd_event_add_defer(event, &guard->changed_source, on_tell_changed, guard);
+        if (r >= 0)
+                r = watch_limits(guard);
         if (r < 0)
                 return log_error_errno(r, "Cannot prepare for callers");
         r = access_guard_configure(guard, config);
@@ -173,6 +232,9 @@ struct access_guard *access_guard_free(struct access_guard *guard) {
         source_clear(&guard->source);
         access_rules_free(guard->rules);
         sd_event_source_disable_unref(guard->changed_source);
+        peer_limit_clear(&guard->refusals);
+        peer_limit_clear(&guard->audits);
+        peer_limit_clear(&guard->permits_told);
         sd_event_unref(guard->event);
         free(guard);
         return NULL;
@@ -243,7 +305,6 @@ void access_guard_refused(const struct rpc_refused *refused, struct access_guard
         refusal.claimed = (char *) strempty(refused->claimed_name);
         refusal.serial = (char *) strempty(refused->claimed_serial);
         refusal.reason = (char *) strempty(refused->reason);
-        refusal.untold = refused->suppressed;
         item.item_case = ACCESS__WATCH_DECISIONS_ITEM__ITEM_REFUSAL;
         item.refusal = &refusal;
         guard->told(&item, guard->userdata);
@@ -269,12 +330,9 @@ static void log_refusal(struct access_guard *guard, const struct rpc_peer *peer,
         if (peer->id <= guard->logged_id)
                 return;
         guard->logged_id = peer->id;
-        if (!peer_limit_pass(&guard->refusals, peer->name, &refused.suppressed))
+        if (!peer_limit_pass(&guard->refusals, peer->name))
                 return;
-        name = text_escape(peer->name, strlen(peer->name), 253);
-        if (refused.suppressed > 0)
-                log_event(LOG_WARNING, &fields, "%u more refusals of certificate of %s were not logged.",
-                                refused.suppressed, strempty(name));
+        name = text_escape(peer->name, strlen(peer->name), NAME_MAX_BYTES);
         log_event(LOG_WARNING, &fields, "Refused certificate of %s from %s, serial %s: %s", strempty(name),
                         peer->host, refused.claimed_serial ?: "none", strempty(reason));
         access_guard_refused(&refused, guard);
@@ -315,7 +373,7 @@ struct trial {
         enum rpc_code code;
 };
 
-static void log_decision(const struct trial *trial, unsigned suppressed) {
+static void log_decision(const struct trial *trial) {
         const struct access_verdict *verdict = &trial->verdict;
         const struct log_fields fields = {
                 .message_id = verdict->allow ? GIVC_MESSAGE_CALL_PERMITTED : GIVC_MESSAGE_CALL_DENIED,
@@ -325,8 +383,6 @@ static void log_decision(const struct trial *trial, unsigned suppressed) {
                 .status = rpc_code_name(trial->code),
         };
 
-        if (suppressed > 0)
-                log_warning("%u more decisions on calls of %s were not logged.", suppressed, fields.peer);
         if (verdict->allow)
                 log_event(LOG_INFO, &fields, "Permitted %s for %s: %s.", fields.method, fields.peer,
                                 verdict->rule);
@@ -335,7 +391,7 @@ static void log_decision(const struct trial *trial, unsigned suppressed) {
                                 trial->is_review ? ", which was under way" : "", verdict->reason);
 }
 
-static void tell_decision(const struct access_guard *guard, const struct trial *trial, unsigned suppressed) {
+static void tell_decision(const struct access_guard *guard, const struct trial *trial) {
         const struct access_verdict *verdict = &trial->verdict;
         Access__WatchDecisionsItem item = ACCESS__WATCH_DECISIONS_ITEM__INIT;
         Access__Decision decision = ACCESS__DECISION__INIT;
@@ -346,7 +402,6 @@ static void tell_decision(const struct access_guard *guard, const struct trial *
         decision.method = (char *) rpc_call_path(trial->call) + 1;
         decision.resource = (char *) strempty(verdict->module);
         decision.reason = (char *) strempty(verdict->reason);
-        decision.untold = suppressed;
         if (verdict->policy)
                 decision.rule = access_policy_message(
                                 trial->arena, access_rules_policies(guard->rules), verdict->policy);
@@ -358,17 +413,16 @@ static void tell_decision(const struct access_guard *guard, const struct trial *
 static void audit(struct access_guard *guard, const struct trial *trial) {
         bool is_logged = !trial->verdict.allow || guard->config.audit_permits;
         bool is_told = guard->told && (!trial->verdict.allow || guard->tells_permits);
-        unsigned suppressed = 0;
 
         if (!is_logged && !is_told)
                 return;
         if (!peer_limit_pass(is_logged ? &guard->audits : &guard->permits_told,
-                            rpc_call_peer(trial->call)->name, &suppressed))
+                            rpc_call_peer(trial->call)->name))
                 return;
         if (is_logged)
-                log_decision(trial, suppressed);
+                log_decision(trial);
         if (is_told)
-                tell_decision(guard, trial, suppressed);
+                tell_decision(guard, trial);
 }
 
 static void judge(const struct access_guard *guard, struct trial *trial) {

@@ -44,8 +44,9 @@ const struct access_rules *access_guard_rules(const struct access_guard *guard);
 
 /*
  * Calls told() for every denial, and every permit if permits, that it would tell the journal of if it was
- * asked to, and for every peer whose connection or certificate is refused: within the same limits. Nothing
- * of *item, a Decision or a Refusal, lasts, and where that was is not in it. NULL: not any more.
+ * asked to, and for every peer whose connection or certificate is refused: within the same limits, and of
+ * how many were past them. Nothing of *item, which is no Source, lasts, and where that was is not in it.
+ * NULL: not any more.
  */
 void access_guard_listen(struct access_guard *guard,
                 void (*told)(Access__WatchDecisionsItem *item, void *userdata), bool permits,
@@ -58,8 +59,9 @@ bool access_guard_permit(struct rpc_call *call, const ProtobufCMessage *request,
 bool access_guard_review(struct rpc_call *call, const ProtobufCMessage *request, struct access_guard *guard);
 /* For rpc_server_ops.peer_connected: logs, once per connection, what makes it unacceptable. */
 void access_guard_peer(const struct rpc_peer *peer, struct access_guard *guard);
-/* For rpc_server_ops.refused: tells who listens. */
+/* For rpc_server_ops.refused and refused_more: tell who listens. */
 void access_guard_refused(const struct rpc_refused *refused, struct access_guard *guard);
+void access_guard_refused_more(const char *host, unsigned n, struct access_guard *guard);
 
 /* Adds what the rules have decided. */
 void access_guard_write_metrics(const struct access_guard *guard, struct openmetrics *metrics);

@@ -87,13 +87,17 @@ static void pass_on(struct follower *follower, const Access__WatchDecisionsItem 
         Access__WatchDecisionsItem passed_on = *item;
         Access__Decision decision;
         Access__Refusal refusal;
+        Access__Untold untold;
 
         if (item->item_case == ACCESS__WATCH_DECISIONS_ITEM__ITEM_DECISION) {
                 decision = *item->decision;
                 passed_on.decision = &decision;
-        } else {
+        } else if (item->item_case == ACCESS__WATCH_DECISIONS_ITEM__ITEM_REFUSAL) {
                 refusal = *item->refusal;
                 passed_on.refusal = &refusal;
+        } else {
+                untold = *item->untold;
+                passed_on.untold = &untold;
         }
         decision_watchers_tell(follower->follow->watchers, follower->agent->vm, "givc-agent", &passed_on);
 }
@@ -105,6 +109,8 @@ static bool is_passed_on(const Access__WatchDecisionsItem *item, size_t stream) 
                 return !item->decision->allowed == (stream == DENIALS);
         case ACCESS__WATCH_DECISIONS_ITEM__ITEM_REFUSAL:
                 return stream == DENIALS;
+        case ACCESS__WATCH_DECISIONS_ITEM__ITEM_UNTOLD:
+                return (item->untold->kind != ACCESS__UNTOLD__TOLD__PERMITS) == (stream == DENIALS);
         default:
                 return false;
         }

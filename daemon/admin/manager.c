@@ -277,12 +277,19 @@ static void peer_refused(struct rpc_server *server, const struct rpc_refused *re
         access_guard_refused(refused, manager->guard);
 }
 
+static void peer_refused_more(struct rpc_server *server, const char *host, unsigned n, void *userdata) {
+        struct manager *manager = userdata;
+
+        access_guard_refused_more(host, n, manager->guard);
+}
+
 static const struct rpc_server_ops server_ops = {
         .permit = permit,
         .review = review,
         .peer_connected = peer_connected,
         .peer_gone = peer_gone,
         .refused = peer_refused,
+        .refused_more = peer_refused_more,
 };
 
 /*
@@ -420,6 +427,13 @@ static void say_what_is_off(const struct options *options) {
                 log_notice("With --monitoring=false, VMs that crash are not started again.");
 }
 
+static void on_more_refusals(const char *peer, unsigned n, void *userdata) {
+        const struct log_fields fields = { .message_id = GIVC_MESSAGE_REGISTRATION_REFUSED, .peer = peer };
+
+        log_event(LOG_WARNING, &fields, "%u more refused registrations by %s were not logged.", n,
+                        peer ?: "others");
+}
+
 int manager_new(struct manager **ret, const struct options *options) {
         _cleanup_(manager_freep) struct manager *manager = NULL;
         int r;
@@ -435,6 +449,9 @@ int manager_new(struct manager **ret, const struct options *options) {
         say_what_is_off(options);
 
         r = reactor_new(&manager->reactor, &reactor_ops, DRAIN_USEC, manager);
+        if (r < 0)
+                return log_error_errno(r, "Cannot set up the loop");
+        r = peer_limit_watch(&manager->refusals, reactor_event(manager->reactor), on_more_refusals, NULL);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the loop");
         if (options->use_tls) {
@@ -517,6 +534,7 @@ struct manager *manager_free(struct manager *manager) {
         access_guard_free(manager->guard);
         if (manager->tls)
                 tls_context_unref(manager->tls);
+        peer_limit_clear(&manager->refusals);
         reactor_free(manager->reactor);
         free(manager);
         return NULL;

@@ -19,16 +19,10 @@ static void refuse(struct manager *manager, struct rpc_call *call, const Admin__
                 .unit = text_is_unit_name(request->name) ? request->name : NULL,
                 .status = rpc_code_name(code),
         };
-        unsigned suppressed;
 
-        if (peer_limit_pass(&manager->refusals, peer->name, &suppressed)) {
-                if (suppressed > 0)
-                        log_event(LOG_WARNING, &fields,
-                                        "%u more refused registrations by %s were not logged.", suppressed,
-                                        peer->name);
+        if (peer_limit_pass(&manager->refusals, peer->name))
                 log_event(LOG_WARNING, &fields, "Refused registration by %s from %s: %s", peer->name,
                                 peer->host, reason);
-        }
         answer_fail(call, code, "%s", reason);
 }
 

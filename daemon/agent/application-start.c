@@ -234,11 +234,9 @@ static void refuse(struct manager *manager, struct rpc_call *call, const char *u
                 .unit = text_is_unit_name(unit) ? unit : NULL,
                 .status = rpc_code_name(code),
         };
-        unsigned suppressed = 0;
 
-        if (peer_limit_pass(&manager->refusals, fields.peer, &suppressed))
-                log_event(LOG_WARNING, &fields, "%s may not start an application: %s.%s", fields.peer, text,
-                                suppressed > 0 ? " Others like it were not logged." : "");
+        if (peer_limit_pass(&manager->refusals, fields.peer))
+                log_event(LOG_WARNING, &fields, "%s may not start an application: %s.", fields.peer, text);
         rpc_call_fail(call, code, "cannot start application: %s", text);
 }
 

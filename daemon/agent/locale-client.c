@@ -41,7 +41,7 @@ static void setting_fail(struct setting *setting, enum rpc_code code, const char
         };
         const char *what = setting->locale ? "locale" : "time zone";
 
-        if (peer_limit_pass(&setting->manager->refusals, fields.peer, NULL))
+        if (peer_limit_pass(&setting->manager->refusals, fields.peer))
                 log_event(LOG_WARNING, &fields, "%s: cannot set the %s: %s", fields.peer, what, text);
         rpc_call_fail(setting_leave(setting)->call, code, "cannot set the %s: %s", what, text);
 }

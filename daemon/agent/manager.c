@@ -190,17 +190,15 @@ const struct whitelist_unit *manager_find_unit(
                 .peer = rpc_call_peer(call)->name,
         };
         _cleanup_(freep) char *shown = NULL;
-        unsigned suppressed = 0;
 
         if (unit)
                 return unit;
-        if (!peer_limit_pass(&manager->refusals, fields.peer, &suppressed))
+        if (!peer_limit_pass(&manager->refusals, fields.peer))
                 return NULL;
         shown = text_escape(name, strlen(name), 255);
         log_event(LOG_WARNING, &fields,
-                        "%s asks for \"%s\" (%s), which is not a unit that this agent shows.%s", fields.peer,
-                        strempty(shown), rpc_call_method(call),
-                        suppressed > 0 ? " Others like it were not logged." : "");
+                        "%s asks for \"%s\" (%s), which is not a unit that this agent shows.", fields.peer,
+                        strempty(shown), rpc_call_method(call));
         return NULL;
 }
 
@@ -245,6 +243,12 @@ static void on_peer_refused(struct rpc_server *server, const struct rpc_refused 
         struct manager *manager = userdata;
 
         access_guard_refused(refused, manager->guard);
+}
+
+static void on_peer_refused_more(struct rpc_server *server, const char *host, unsigned n, void *userdata) {
+        struct manager *manager = userdata;
+
+        access_guard_refused_more(host, n, manager->guard);
 }
 
 /* What the configuration does not enable is not there, for reflection as for callers. */
@@ -316,6 +320,7 @@ static int make_server(struct manager *manager) {
                 .peer_connected = on_peer,
                 .peer_gone = on_peer_gone,
                 .refused = on_peer_refused,
+                .refused_more = on_peer_refused_more,
         };
         static const struct rpc_server_limits limits = { .resources = resources };
         const struct access_guard_config guard = guard_config(&manager->config);
@@ -573,6 +578,13 @@ static int start_units(struct manager *manager) {
         return 0;
 }
 
+static void on_more_refusals(const char *peer, unsigned n, void *userdata) {
+        const struct log_fields fields = { .peer = peer };
+
+        log_event(LOG_WARNING, &fields, "%u more refusals of what %s asked for were not logged.", n,
+                        peer ?: "others");
+}
+
 int manager_new(struct manager **ret, const char *config_path, struct config *config) {
         static const struct reactor_ops ops = { .reload = on_reload, .stop = on_stop };
         _cleanup_(manager_freep) struct manager *manager = NULL;
@@ -599,6 +611,9 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
 
         log_config(&manager->config);
         r = reactor_new(&manager->reactor, &ops, DRAIN_USEC, manager);
+        if (r < 0)
+                return log_error_errno(r, "Cannot prepare the event loop");
+        r = peer_limit_watch(&manager->refusals, reactor_event(manager->reactor), on_more_refusals, NULL);
         if (r < 0)
                 return log_error_errno(r, "Cannot prepare the event loop");
         r = load_tls(&manager->config, &manager->tls);
@@ -650,6 +665,7 @@ struct manager *manager_free(struct manager *manager) {
                 bus_free(manager->system_bus);
         bus_free(manager->bus);
         tls_context_unref(manager->tls);
+        peer_limit_clear(&manager->refusals);
         reactor_free(manager->reactor);
         whitelist_clear(&manager->whitelist);
         config_clear(&manager->config);

@@ -163,7 +163,7 @@ static void tell_too_many(struct manager *manager, const struct rpc_call *call) 
                 .peer = rpc_call_peer(call)->name,
         };
 
-        if (peer_limit_pass(&manager->refusals, fields.peer, NULL))
+        if (peer_limit_pass(&manager->refusals, fields.peer))
                 log_event(LOG_WARNING, &fields, "%s: no more than %u entries of it are looked at.",
                                 manager->config.notifier.directory, ENTRIES_MAX);
 }

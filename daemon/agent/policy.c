@@ -55,7 +55,7 @@ static void transfer_fail(struct transfer *transfer, enum rpc_code code, const c
                 .status = rpc_code_name(code),
         };
 
-        if (peer_limit_pass(&transfer->manager->refusals, fields.peer, NULL))
+        if (peer_limit_pass(&transfer->manager->refusals, fields.peer))
                 log_event(LOG_WARNING, &fields, "%s: a policy is not installed: %s", fields.peer, text);
         transfer_free(transfer);
         if (call)

@@ -43,7 +43,7 @@ void wifi_operation_fail(struct wifi_operation *operation, enum rpc_code code, c
         va_start(ap, format);
         text = text_vprintf(format, ap);
         va_end(ap);
-        if (peer_limit_pass(&operation->manager->refusals, fields.peer, NULL))
+        if (peer_limit_pass(&operation->manager->refusals, fields.peer))
                 log_event(LOG_WARNING, &fields, "%s: %s: %s", fields.peer, what, strempty(text));
         rpc_call_fail(wifi_operation_leave(operation), code, "%s: %s", what, strempty(text));
 }

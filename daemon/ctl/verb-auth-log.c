@@ -30,7 +30,7 @@ static json_t *text_or_null(const char *text) {
 
 static int print_decision_json(const Access__Decision *decision) {
         return output_json(stdout,
-                        json_pack("{s:I,s:o*,s:o*,s:s,s:o*,s:o*,s:o*,s:o,s:o*,s:I}", "time",
+                        json_pack("{s:I,s:o*,s:o*,s:s,s:o*,s:o*,s:o*,s:o,s:o*}", "time",
                                         (json_int_t) decision->timeusec, "vm",
                                         output_text_json(decision->vmname), "daemon",
                                         output_text_json(decision->daemon), "decision",
@@ -39,21 +39,42 @@ static int print_decision_json(const Access__Decision *decision) {
                                         output_text_json(decision->method), "resource",
                                         output_text_json(decision->resource), "rule",
                                         rule_json(decision->rule), "reason",
-                                        output_text_json(decision->reason), "untold",
-                                        (json_int_t) decision->untold));
+                                        output_text_json(decision->reason)));
 }
 
 static int print_refusal_json(const Access__Refusal *refusal) {
         return output_json(stdout,
-                        json_pack("{s:I,s:o*,s:o*,s:s,s:o*,s:o,s:o,s:o*,s:I}", "time",
+                        json_pack("{s:I,s:o*,s:o*,s:s,s:o*,s:o,s:o,s:o*}", "time",
                                         (json_int_t) refusal->timeusec, "vm",
                                         output_text_json(refusal->vmname), "daemon",
                                         output_text_json(refusal->daemon), "decision", "refuse", "address",
                                         output_text_json(refusal->address), "claimed",
                                         text_or_null(refusal->claimed), "serial",
                                         text_or_null(refusal->serial), "reason",
-                                        output_text_json(refusal->reason), "untold",
-                                        (json_int_t) refusal->untold));
+                                        output_text_json(refusal->reason)));
+}
+
+/* What there were more of; NULL: not known to us. */
+static const char *kind_name(Access__Untold__Told kind) {
+        switch (kind) {
+        case ACCESS__UNTOLD__TOLD__DECISIONS:
+                return "decisions";
+        case ACCESS__UNTOLD__TOLD__PERMITS:
+                return "permits";
+        case ACCESS__UNTOLD__TOLD__REFUSALS:
+                return "refusals";
+        default:
+                return NULL;
+        }
+}
+
+static int print_untold_json(const Access__Untold *untold) {
+        return output_json(stdout,
+                        json_pack("{s:I,s:o*,s:o*,s:I,s:s,s:o}", "time", (json_int_t) untold->timeusec, "vm",
+                                        output_text_json(untold->vmname), "daemon",
+                                        output_text_json(untold->daemon), "untold",
+                                        (json_int_t) untold->count, "of", kind_name(untold->kind), "peer",
+                                        text_or_null(untold->peer)));
 }
 
 static int print_source_json(const Access__DecisionSource *source) {
@@ -77,12 +98,6 @@ static void print_begin(uint64_t usec, const char *vm, const char *daemon, const
         printf(": %s%s%s ", is_red ? "\033[31m" : "", what, is_red ? "\033[0m" : "");
 }
 
-static void print_end(uint32_t untold) {
-        if (untold > 0)
-                printf(" (%" PRIu32 " before it were too many to be told)", untold);
-        putchar('\n');
-}
-
 static void print_decision(const Access__Decision *decision) {
         print_begin(decision->timeusec, decision->vmname, decision->daemon,
                         decision->allowed ? "permitted" : "denied", !decision->allowed);
@@ -95,7 +110,7 @@ static void print_decision(const Access__Decision *decision) {
                 output_text(stdout, decision->reason);
         else if (decision->rule)
                 auth_print_policy(decision->rule);
-        print_end(decision->untold);
+        putchar('\n');
 }
 
 static void print_refusal(const Access__Refusal *refusal) {
@@ -111,7 +126,17 @@ static void print_refusal(const Access__Refusal *refusal) {
         }
         fputs(": ", stdout);
         output_text(stdout, refusal->reason);
-        print_end(refusal->untold);
+        putchar('\n');
+}
+
+static void print_untold(const Access__Untold *untold) {
+        char many[sizeof("4294967295 more")];
+
+        (void) snprintf(many, sizeof(many), "%" PRIu32 " more", untold->count);
+        print_begin(untold->timeusec, untold->vmname, untold->daemon, many, false);
+        printf("%s of ", kind_name(untold->kind));
+        output_text(stdout, isempty(untold->peer) ? "others" : untold->peer);
+        fputs(" were too many to be told\n", stdout);
 }
 
 /* Beside the decisions, which may be read by a program. */
@@ -147,6 +172,13 @@ static int print_item(const struct options *options, const Access__WatchDecision
                         return print_refusal_json(item->refusal);
                 print_refusal(item->refusal);
                 return 0;
+        case ACCESS__WATCH_DECISIONS_ITEM__ITEM_UNTOLD:
+                if (!kind_name(item->untold->kind))
+                        return 0;
+                if (options->json)
+                        return print_untold_json(item->untold);
+                print_untold(item->untold);
+                return 0;
         default:
                 return 0; /* of a later contract */
         }
@@ -167,7 +199,8 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
         }
         if (!session_flush(session))
                 return;
-        log->told += item->item_case != ACCESS__WATCH_DECISIONS_ITEM__ITEM_SOURCE;
+        log->told += item->item_case == ACCESS__WATCH_DECISIONS_ITEM__ITEM_DECISION ||
+                        item->item_case == ACCESS__WATCH_DECISIONS_ITEM__ITEM_REFUSAL;
         if (options->limit > 0 && log->told >= options->limit)
                 session_end(session, EXIT_DONE);
 }

@@ -129,16 +129,12 @@ static void call_log(const struct rpc_call *call, enum rpc_code code, const char
 void rpc_call_log(const struct rpc_call *call, int priority, const struct log_fields *fields,
                 const char *format, ...) {
         const char *peer = rpc_call_peer(call)->name;
-        const struct log_fields counted = { .peer = peer };
-        unsigned suppressed = 0;
         va_list ap;
 
         if (priority > log_get_max_level())
                 return;
-        if (priority < LOG_DEBUG && !peer_limit_pass(&call->connection->server->lines, peer, &suppressed))
+        if (priority < LOG_DEBUG && !peer_limit_pass(&call->connection->server->lines, peer))
                 return;
-        if (suppressed > 0)
-                log_event(priority, &counted, "%u more calls of %s were not logged.", suppressed, peer);
         va_start(ap, format);
         log_event_va(priority, fields, format, ap);
         va_end(ap);

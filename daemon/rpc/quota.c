@@ -58,7 +58,16 @@ static const char *const resource_names[] = {
         [QUOTA_LOOKS] = "looks at VMs",
 };
 
-int quota_new(struct quota **ret, const struct quota_limit limits[static _QUOTA_RESOURCE_MAX]) {
+static void on_refusals(const char *peer, unsigned n, void *userdata) {
+        const struct log_fields fields = { .message_id = GIVC_MESSAGE_LIMIT, .peer = peer };
+        const char *resource = userdata;
+
+        log_event(LOG_WARNING, &fields, "More %s were refused to %s %u times that were not logged.",
+                        resource, peer ?: "others", n);
+}
+
+int quota_new(struct quota **ret, sd_event *event,
+                const struct quota_limit limits[static _QUOTA_RESOURCE_MAX]) {
         struct quota *quota = calloc(1, sizeof(*quota));
 
         if (!quota)
@@ -66,6 +75,15 @@ int quota_new(struct quota **ret, const struct quota_limit limits[static _QUOTA_
         quota->n_refs = 1;
         memcpy(quota->limits, limits, sizeof(quota->limits));
         list_init(&quota->accounts);
+        for (size_t i = 0; i < _QUOTA_RESOURCE_MAX && event; i++) {
+                int r = peer_limit_watch(
+                                &quota->messages[i], event, on_refusals, (char *) resource_names[i]);
+
+                if (r < 0) {
+                        quota_unref(quota);
+                        return r;
+                }
+        }
         *ret = quota;
         return 0;
 }
@@ -83,6 +101,8 @@ struct quota *quota_unref(struct quota *quota) {
                 return NULL;
         while ((account = LIST_FIRST(&quota->accounts, struct quota_account, link)))
                 account_free(account);
+        for (size_t i = 0; i < _QUOTA_RESOURCE_MAX; i++)
+                peer_limit_clear(&quota->messages[i]);
         free(quota->trusted);
         free(quota);
         return NULL;
@@ -168,14 +188,10 @@ size_t quota_share(const struct quota_account *account, enum quota_resource reso
 static void tell(struct quota_account *account, enum quota_resource resource, size_t n, size_t most) {
         const struct log_fields fields = { .message_id = GIVC_MESSAGE_LIMIT, .peer = account->name };
         struct quota *quota = account->quota;
-        unsigned suppressed;
 
         quota->refused[resource]++;
-        if (!peer_limit_pass(&quota->messages[resource], account->name, &suppressed))
+        if (!peer_limit_pass(&quota->messages[resource], account->name))
                 return;
-        if (suppressed > 0)
-                log_event(LOG_WARNING, &fields, "%s was refused more %s %u times that were not logged.",
-                                account->name, resource_names[resource], suppressed);
         log_event(LOG_WARNING, &fields,
                         "%s takes too much: it has %zu %s, may have %zu while others have %zu, and asked "
                         "for %zu more",

@@ -42,7 +42,8 @@ struct quota_charge {
         size_t n;
 };
 
-int quota_new(struct quota **ret, const struct quota_limit limits[static _QUOTA_RESOURCE_MAX]);
+int quota_new(struct quota **ret, sd_event *event,
+                const struct quota_limit limits[static _QUOTA_RESOURCE_MAX]);
 /* Accounts that are still referred to last on. */
 struct quota *quota_unref(struct quota *quota);
 

@@ -84,7 +84,7 @@ static void on_request(struct http2 *http2 _unused_, struct http2_stream *stream
 }
 
 /* To the journal, and to the owner. */
-static void tell_refused(struct server_connection *connection, const char *reason, unsigned suppressed) {
+static void tell_refused(struct server_connection *connection, const char *reason) {
         const struct tls_identity *claim = bytestream_peer_claim(http2_bytestream(connection->http2));
         struct rpc_server *server = connection->server;
         const struct log_fields fields = { .peer = connection->host };
@@ -93,12 +93,8 @@ static void tell_refused(struct server_connection *connection, const char *reaso
                 .claimed_name = claim ? claim->name : NULL,
                 .claimed_serial = claim ? claim->serial : NULL,
                 .reason = reason,
-                .suppressed = suppressed,
         };
 
-        if (suppressed > 0)
-                log_event(LOG_WARNING, &fields, "%u more failures of connections of %s were not logged.",
-                                suppressed, refused.host);
         log_event(LOG_WARNING, &fields, "Connection of %s refused: %s%s%s%s", refused.host, reason,
                         refused.claimed_name ? " (it is in the name of " : "",
                         strempty(refused.claimed_name), refused.claimed_name ? ")" : "");
@@ -116,7 +112,6 @@ static void on_closed(struct http2 *http2 _unused_, int error, const char *reaso
         struct server_connection *connection = userdata;
         struct rpc_server *server = server_ref(connection->server);
         const char *name = connection->connected ? connection->peer.name : connection->host;
-        unsigned suppressed;
 
         if (!connection->connected)
                 server->counters.refused[connection->crowded ? RPC_REFUSAL_ROOM
@@ -124,12 +119,11 @@ static void on_closed(struct http2 *http2 _unused_, int error, const char *reaso
         /* One who leaves is no event; one who never got in, or broke the protocol, is. */
         if (error == 0 || error == -ECONNRESET)
                 log_debug("Connection of %s ended: %s", name, reason);
-        else if (peer_limit_pass(&server->failures, name, &suppressed)) {
-                if (connection->connected)
+        else if (connection->connected) {
+                if (peer_limit_pass(&server->failures, name))
                         tell_failed(connection, reason);
-                else
-                        tell_refused(connection, reason, suppressed);
-        }
+        } else if (peer_limit_pass(&server->refusals, name))
+                tell_refused(connection, reason);
         server_connection_free(connection);
         server_check_drained(server);
         server_unref(server);

@@ -36,7 +36,7 @@ struct rpc_server {
         struct rpc_server_counters counters;
         struct call_stats *stats;
         struct quota *quota;
-        struct peer_limit failures, lines; /* in the journal: of connections, of calls */
+        struct peer_limit refusals, failures, lines; /* in the journal: of connections twice, of calls */
         sd_event_source *drained_source;
         void (*drained)(struct rpc_server *server, void *userdata);
 };

@@ -40,6 +40,9 @@ struct rpc_server *server_unref(struct rpc_server *server) {
         tls_context_unref(server->tls);
         call_stats_free(server->stats);
         quota_unref(server->quota);
+        peer_limit_clear(&server->refusals);
+        peer_limit_clear(&server->failures);
+        peer_limit_clear(&server->lines);
         sd_event_unref(server->event);
         free(server);
         return NULL;
@@ -146,6 +149,43 @@ int rpc_server_listen(struct rpc_server *server, const struct rpc_address *addre
         return fd < 0 ? fd : rpc_server_add_listener(server, fd);
 }
 
+/* ---- what was too much for the journal, when its minute is over ---- */
+
+static void on_more_refused(const char *host, unsigned n, void *userdata) {
+        const struct log_fields fields = { .peer = host };
+        struct rpc_server *server = userdata;
+
+        log_event(LOG_WARNING, &fields, "%u more refused connections of %s were not logged.", n,
+                        host ?: "others");
+        if (!server->freed && server->ops->refused_more)
+                server->ops->refused_more(server, host, n, server->userdata);
+}
+
+static void on_more_failed(const char *peer, unsigned n, void *userdata _unused_) {
+        const struct log_fields fields = { .peer = peer };
+
+        log_event(LOG_NOTICE, &fields, "%u more failures of connections of %s were not logged.", n,
+                        peer ?: "others");
+}
+
+static void on_more_lines(const char *peer, unsigned n, void *userdata _unused_) {
+        const struct log_fields fields = { .peer = peer };
+
+        log_event(LOG_INFO, &fields, "%u more calls of %s were not logged.", n, peer ?: "others");
+}
+
+static int watch_limits(struct rpc_server *server) {
+        int r;
+
+        server->lines.burst = RPC_CALL_LINES;
+        r = peer_limit_watch(&server->refusals, server->event, on_more_refused, server);
+        if (r >= 0)
+                r = peer_limit_watch(&server->failures, server->event, on_more_failed, NULL);
+        if (r >= 0)
+                r = peer_limit_watch(&server->lines, server->event, on_more_lines, NULL);
+        return r;
+}
+
 /* ---- life ---- */
 
 static int on_drained(sd_event_source *source _unused_, void *userdata) {
@@ -171,7 +211,7 @@ static int make_quota(struct rpc_server *server) {
 
         for (size_t i = QUOTA_NAMES; l->resources && i < _QUOTA_RESOURCE_MAX; i++)
                 limits[i] = l->resources[i];
-        return quota_new(&server->quota, limits);
+        return quota_new(&server->quota, server->event, limits);
 }
 
 int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_server_limits *limits,
@@ -179,6 +219,7 @@ int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_se
         static const struct rpc_server_ops no_ops = {};
         struct rpc_server *server = calloc(1, sizeof(*server));
         const struct rpc_server_limits *d = &default_limits;
+        int r;
 
         if (!server)
                 return -ENOMEM;
@@ -190,7 +231,6 @@ int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_se
         server->event = sd_event_ref(event);
         server->ops = ops ?: &no_ops;
         server->userdata = userdata;
-        server->lines.burst = RPC_CALL_LINES;
         list_init(&server->listeners);
         list_init(&server->connections);
         if (!limits)
@@ -208,9 +248,12 @@ int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_se
                 .keepalive_usec = limits->keepalive_usec ?: d->keepalive_usec,
                 .keepalive_timeout_usec = limits->keepalive_timeout_usec ?: d->keepalive_timeout_usec,
         };
-        if (make_quota(server) < 0) {
+        r = make_quota(server);
+        if (r >= 0)
+                r = watch_limits(server);
+        if (r < 0) {
                 server_unref(server);
-                return -ENOMEM;
+                return r;
         }
         *ret = server;
         return 0;

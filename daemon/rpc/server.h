@@ -52,7 +52,6 @@ struct rpc_refused {
                                      read */
         const char *claimed_serial;
         const char *reason;
-        unsigned suppressed; /* others of that address, before it, that were not told */
 };
 
 struct rpc_server_ops {
@@ -70,6 +69,9 @@ struct rpc_server_ops {
         /* A connection was refused, and the journal was told: as often as it is told of one address. May be
          * NULL. */
         void (*refused)(struct rpc_server *server, const struct rpc_refused *refused, void *userdata);
+        /* n more of that address (NULL: of several) were refused, in the minute that is over. May be NULL.
+         */
+        void (*refused_more)(struct rpc_server *server, const char *host, unsigned n, void *userdata);
 };
 
 /* Bounds, each with its reason in server.c; zero takes the default. */

@@ -448,18 +448,102 @@ Test(json_text, a_missing_file_is_named) {
 /* One who comes under ever new names (addresses of an IPv6 network) gets no more for it. */
 Test(peer_limit, many_names_pass_no_more_than_the_table_has_room_for) {
         struct peer_limit limit = PEER_LIMIT_NULL;
-        unsigned n_passed = 0, suppressed;
+        unsigned n_passed = 0;
         char name[16];
 
-        cr_expect(peer_limit_pass(&limit, "honest", NULL));
+        cr_expect(peer_limit_pass(&limit, "honest"));
         for (unsigned i = 0; i < 10000; i++) {
                 (void) snprintf(name, sizeof(name), "peer%u", i);
-                n_passed += peer_limit_pass(&limit, name, &suppressed);
-                cr_expect_eq(suppressed, 0);
+                n_passed += peer_limit_pass(&limit, name);
         }
         cr_expect_leq(n_passed, PEER_LIMIT_PEERS + 3);
         /* Who was there before is still heard. */
-        cr_expect(peer_limit_pass(&limit, "honest", NULL));
-        cr_expect(peer_limit_pass(&limit, "honest", NULL));
-        cr_expect_not(peer_limit_pass(&limit, "honest", NULL));
+        cr_expect(peer_limit_pass(&limit, "honest"));
+        cr_expect(peer_limit_pass(&limit, "honest"));
+        cr_expect_not(peer_limit_pass(&limit, "honest"));
+}
+
+struct rests {
+        char text[256];
+};
+
+static void on_rest(const char *peer, unsigned n, void *userdata) {
+        struct rests *rests = userdata;
+        size_t used = strlen(rests->text);
+
+        (void) snprintf(rests->text + used, sizeof(rests->text) - used, "%s %u; ", peer ?: "others", n);
+}
+
+static void flood(struct peer_limit *limit, const char *name, unsigned n) {
+        for (unsigned i = 0; i < n; i++)
+                (void) peer_limit_pass(limit, name);
+}
+
+static bool is_running(const struct peer_limit *limit) {
+        return sd_event_source_get_enabled(limit->timer, NULL) > 0;
+}
+
+/* As if a minute had gone by; then what is due is told. */
+static void skip_minute(sd_event *event, struct peer_limit *limit) {
+        for (size_t i = 0; i < ELEMENTSOF(limit->slots); i++)
+                limit->slots[i].limit.begin_usec -= 60 * USEC_PER_SEC;
+        limit->others.begin_usec -= 60 * USEC_PER_SEC;
+        if (!event)
+                return;
+        cr_assert(is_running(limit));
+        cr_assert_eq(sd_event_source_set_time(limit->timer, 0), 0);
+        cr_assert_gt(sd_event_run(event, UINT64_MAX), 0);
+}
+
+static void watch(struct peer_limit *limit, sd_event **ret, struct rests *rests) {
+        cr_assert_geq(sd_event_new(ret), 0);
+        cr_assert_eq(peer_limit_watch(limit, *ret, on_rest, rests), 0);
+}
+
+Test(peer_limit, what_did_not_pass_is_told_of_when_the_flood_has_ended) {
+        struct peer_limit limit = { .burst = 2 };
+        struct rests rests = {};
+        sd_event *event = NULL;
+        uint64_t usec;
+
+        watch(&limit, &event, &rests);
+        flood(&limit, "modest", 2);
+        cr_expect_not(is_running(&limit));
+        flood(&limit, "one", 5);
+        flood(&limit, "other", 3);
+        cr_expect_eq(sd_event_source_get_time(limit.timer, &usec), 0);
+        cr_expect_leq(usec, now_usec(CLOCK_MONOTONIC) + 60 * USEC_PER_SEC);
+        cr_expect_str_eq(rests.text, "");
+        skip_minute(event, &limit);
+        cr_expect_str_eq(rests.text, "one 3; other 1; ");
+        cr_expect_not(is_running(&limit));
+
+        /* Nor is it lost, or told twice, where the next comes before the timer does. */
+        flood(&limit, "one", 4);
+        skip_minute(NULL, &limit);
+        cr_expect(peer_limit_pass(&limit, "one"));
+        cr_expect_str_eq(rests.text, "one 3; other 1; one 2; ");
+        skip_minute(event, &limit);
+        cr_expect_str_eq(rests.text, "one 3; other 1; one 2; ");
+        cr_expect_not(is_running(&limit));
+
+        peer_limit_clear(&limit);
+        sd_event_unref(event);
+}
+
+Test(peer_limit, those_who_share_a_limit_are_told_of_together) {
+        struct peer_limit limit = { .burst = 1 };
+        struct rests rests = {};
+        sd_event *event = NULL;
+        char name[16];
+
+        watch(&limit, &event, &rests);
+        for (unsigned i = 0; i < PEER_LIMIT_PEERS + 5; i++) {
+                (void) snprintf(name, sizeof(name), "peer%u", i);
+                (void) peer_limit_pass(&limit, name);
+        }
+        skip_minute(event, &limit);
+        cr_expect_str_eq(rests.text, "others 4; ");
+        peer_limit_clear(&limit);
+        sd_event_unref(event);
 }

@@ -12,7 +12,7 @@ static struct quota *make(size_t all, size_t each) {
 
         for (size_t i = 0; i < ELEMENTSOF(limits); i++)
                 limits[i] = (struct quota_limit){ .all = all, .each = each };
-        cr_assert_eq(quota_new(&quota, limits), 0);
+        cr_assert_eq(quota_new(&quota, NULL, limits), 0);
         return quota;
 }
 

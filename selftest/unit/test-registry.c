@@ -252,7 +252,7 @@ Test(registry, names_are_charged_to_who_registers_the_agent) {
         struct quota_account *one, *other;
         struct quota *quota;
 
-        cr_assert_eq(quota_new(&quota, limits), 0);
+        cr_assert_eq(quota_new(&quota, NULL, limits), 0);
         cr_assert_eq(quota_account_get(quota, "one", true, &one), 0);
         cr_assert_eq(quota_account_get(quota, "other", true, &other), 0);
         put_unit(net, "a.service", 9, "active", "running");
