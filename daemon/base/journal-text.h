@@ -9,3 +9,9 @@
  * characters, and then "…". On the heap, or NULL (ENOMEM).
  */
 char *journal_text(const void *bytes, size_t n, size_t max);
+
+/*
+ * The same of a text that ends with a NUL, as one line that no terminal obeys: nor do control characters and
+ * those that change the direction of writing stand in it as they are.
+ */
+char *journal_line(const char *s, size_t max);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "log.h"
+#include "journal-text.h"
 #include "text.h"
 
 #include <stdarg.h>
@@ -7,6 +8,9 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <systemd/sd-journal.h>
+
+/* The longest of ours has 2 KiB. */
+#define LINE_BYTES_MAX (4 * 1024)
 
 /* The one global state besides main files' settings: where this process logs to is a property of the
  * process. */
@@ -94,11 +98,15 @@ static void log_to_journal(int priority, const struct log_fields *fields, const 
                 free(iov[i].iov_base);
 }
 
+/* Whatever stands in it of peers' texts: it is one line, of bounded length, and nothing else. */
 static void log_text(int priority, const struct log_fields *fields, const char *message) {
+        _cleanup_(freep) char *line = message ? journal_line(message, LINE_BYTES_MAX) : NULL;
+        const char *text = line ?: "out of memory while logging";
+
         if (log_state.journal)
-                log_to_journal(priority, fields, message);
+                log_to_journal(priority, fields, text);
         else
-                dprintf(STDERR_FILENO, "%s\n", message);
+                dprintf(STDERR_FILENO, "%s\n", text);
 }
 
 void log_event(int priority, const struct log_fields *fields, const char *format, ...) {
@@ -116,7 +124,7 @@ void log_event_va(int priority, const struct log_fields *fields, const char *for
         if (priority > log_state.max_level)
                 return;
         message = text_vprintf(format, ap);
-        log_text(priority, fields, message ?: "out of memory while logging");
+        log_text(priority, fields, message);
         errno = saved;
 }
 
@@ -131,6 +139,6 @@ int log_errno(int priority, int error, const char *format, ...) {
         va_end(ap);
         if (message)
                 whole = text_printf("%s: %s", message, strerror(-error));
-        log_text(priority, NULL, whole ?: "out of memory while logging");
+        log_text(priority, NULL, whole);
         return error;
 }

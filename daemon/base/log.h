@@ -3,7 +3,8 @@
 
 /*
  * Logging: to the journal with fields when standard error is connected to it, else one line a message on
- * standard error. Nothing secret is ever passed to it.
+ * standard error. Nothing secret is ever passed to it. What is more than a line, by length or by what stands
+ * in it, is made one (journal-text.h), so that peers' texts may be passed as they came.
  */
 
 #include "util.h"

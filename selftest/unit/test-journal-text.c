@@ -39,3 +39,18 @@ Test(journal_text, what_is_too_long_is_cut_between_characters) {
         CHECK("ab\xe2\x82\xac", 4, "ab\xe2\x80\xa6");
         CHECK("\xff\xff\xff", 2, "\\xff\\xff\xe2\x80\xa6");
 }
+
+static void check_line(const char *s, size_t max, const char *expected) {
+        _cleanup_(freep) char *line = journal_line(s, max);
+
+        cr_expect_str_eq(line, expected);
+}
+
+Test(journal_text, a_line_is_one_and_obeyed_by_no_terminal) {
+        check_line("caf\xc3\xa9 \xe2\x82\xac", 100, "caf\xc3\xa9 \xe2\x82\xac");
+        check_line("two\nlines\t\x1b[0m\x7f", 100, "two\\x0alines\\x09\\x1b[0m\\x7f");
+        check_line("\xc2\x9b"
+                   "2J \xe2\x80\xae",
+                        100, "\\xc2\\x9b2J \\xe2\\x80\\xae");
+        check_line("\n\n\n", 2, "\\x0a\\x0a\xe2\x80\xa6");
+}
