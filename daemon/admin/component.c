@@ -123,6 +123,12 @@ static uint8_t word_index(const char *text) {
         return found ? (uint8_t) (found - words) : 0;
 }
 
+const char *component_word(const char *text) {
+        uint8_t index = word_index(text);
+
+        return index > 0 ? words[index] : "unknown";
+}
+
 static bool word_is(uint8_t index, const char *text) {
         return streq(words[index], text);
 }

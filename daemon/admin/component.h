@@ -41,6 +41,9 @@ struct component_state {
 struct component_state component_state_from_wire(const Systemd__UnitStatus *status);
 /* Sets the four fields, to static text, "" for a word that was not known. */
 void component_state_to_wire(struct component_state state, Systemd__UnitStatus *status);
+/* One of those words, as static text: for a reason, where an agent's own word may be any text. "unknown" for
+ * any other. */
+const char *component_word(const char *text);
 bool component_state_equal(struct component_state a, struct component_state b);
 
 /* Running, PoweredOff or Paused: frozen is paused; running is loaded/active/running; everything else is off.

@@ -141,7 +141,8 @@ static void agent_answered(
         else if (operation->action->ends && unit &&
                         !component_state_is_down(component_state_from_wire(unit)))
                 target_failed(target, RPC_FAILED_PRECONDITION, "%s in %s was stopped, but is %s/%s again",
-                                target->unit, target->vm, unit->activestate, unit->substate);
+                                target->unit, target->vm, component_word(unit->activestate),
+                                component_word(unit->substate));
         if (unit)
                 tell_registry(target, unit);
         ask_more(operation);

@@ -35,7 +35,7 @@ static void seen(struct unit_op *op, const Systemd__UnitStatus *status) {
         else if (!streq(status->loadstate, "loaded"))
                 unit_op_fail(op, RPC_FAILED_PRECONDITION,
                                 "%s in %s cannot be started: its load state is \"%s\"", op->unit, op->vm,
-                                status->loadstate);
+                                component_word(status->loadstate));
         else if (component_state_is_up(state))
                 reply(op);
         else if (component_state_is_starting(state) && unit_op_entry(op))

@@ -20,7 +20,8 @@ static void stopped(struct unit_op *op, const Systemd__UnitStatus *status) {
                 reply(op);
         else
                 unit_op_fail(op, RPC_FAILED_PRECONDITION, "%s in %s was stopped, but is %s/%s again",
-                                op->unit, op->vm, status->activestate, status->substate);
+                                op->unit, op->vm, component_word(status->activestate),
+                                component_word(status->substate));
 }
 
 static void seen(struct unit_op *op, const Systemd__UnitStatus *status) {

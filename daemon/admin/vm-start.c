@@ -117,7 +117,7 @@ static void on_started(const struct rpc_status *status, const ProtobufCMessage *
                 end(start, RPC_OK, "%s", "");
         else
                 end(start, RPC_FAILED_PRECONDITION, "%s was started, but is %s/%s now", start->unit,
-                                unit->activestate, unit->substate);
+                                component_word(unit->activestate), component_word(unit->substate));
 }
 
 static void on_seen(const struct rpc_status *status, const ProtobufCMessage *message, void *userdata) {
@@ -139,7 +139,7 @@ static void on_seen(const struct rpc_status *status, const ProtobufCMessage *mes
                 ask_at(start, usec_add(now_usec(CLOCK_MONOTONIC), ASK_AGAIN_USEC));
         } else if (start->by_others)
                 end(start, RPC_FAILED_PRECONDITION, "%s was being started, but is %s/%s now", start->unit,
-                                unit->activestate, unit->substate);
+                                component_word(unit->activestate), component_word(unit->substate));
         else
                 ask(start, "StartUnit", on_started);
 }
