@@ -442,6 +442,7 @@ int manager_new(struct manager **ret, const struct options *options) {
         if (!manager)
                 return log_error_errno(-ENOMEM, "Cannot start");
         manager->options = options;
+        manager->changes.burst = CHANGES_PER_MINUTE;
         manager->links = (struct registry_observer){ .changed = registry_changed, .userdata = manager };
         list_init(&manager->links.observers);
         list_init(&manager->vm_starts);

@@ -21,6 +21,10 @@ struct decision_follow;
 struct decision_watchers;
 struct policy_fetch;
 
+/* Changes of settings by one peer in a minute: more than people make. The disk is waited for at each, and
+ * each is told to the whole fleet. */
+#define CHANGES_PER_MINUTE 30
+
 struct manager {
         const struct options *options;
         struct reactor *reactor;
@@ -45,6 +49,7 @@ struct manager {
         struct policy_fetch *fetch;    /* NULL: they are not fetched */
         struct deliveries *deliveries; /* of both, to agents */
         struct peer_limit refusals;    /* of registrations, in the journal */
+        struct peer_limit changes;     /* of settings, by a peer */
 };
 
 int manager_new(struct manager **ret, const struct options *options);

@@ -212,6 +212,14 @@ static void stored(struct manager *manager, struct rpc_call *call, enum setting 
                 tell_all(manager, call, setting);
 }
 
+/* Whether the caller may change one more; else the call has ended. */
+static bool may_change(struct manager *manager, struct rpc_call *call) {
+        if (peer_limit_pass(&manager->changes, rpc_call_peer(call)->name))
+                return true;
+        answer_fail(call, RPC_RESOURCE_EXHAUSTED, "at most %u settings a minute: wait", CHANGES_PER_MINUTE);
+        return false;
+}
+
 /* SetLocale: kept for those who come later; then all agents that are there are told. */
 void op_set_locale(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {
         const Admin__LocaleRequest *request = (const Admin__LocaleRequest *) message;
@@ -220,7 +228,7 @@ void op_set_locale(struct rpc_call *call, const ProtobufCMessage *message, void 
 
         if (wrong)
                 answer_fail(call, RPC_INVALID_ARGUMENT, "%s", wrong);
-        else
+        else if (may_change(manager, call))
                 stored(manager, call, SETTING_LOCALE, settings_set_locale(manager->settings, request));
 }
 
@@ -232,6 +240,6 @@ void op_set_timezone(struct rpc_call *call, const ProtobufCMessage *message, voi
 
         if (wrong)
                 answer_fail(call, RPC_INVALID_ARGUMENT, "%s", wrong);
-        else
+        else if (may_change(manager, call))
                 stored(manager, call, SETTING_TIMEZONE, settings_set_timezone(manager->settings, request));
 }

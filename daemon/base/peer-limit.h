@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * A message that peers can cause, limited for each peer by itself: one that floods does not hide what
- * another does. What did not pass is counted, and told of when the minute is over.
+ * A message that peers can cause, or what else they may do so often and no more, limited for each peer by
+ * itself: one that floods does not hide what another does, nor keeps it from doing it. What did not pass is
+ * counted, and told of when the minute is over.
  */
 
 #include "ratelimit.h"
