@@ -78,7 +78,7 @@ void application_log_end(const struct registry_entry *entry) {
         _cleanup_(freep) char *text = NULL;
         unsigned suppressed;
 
-        if (!ratelimit_pass(&entry->agent->ends, &suppressed))
+        if (!ratelimit_pass(&entry->agent->limits.ends, &suppressed))
                 return;
         if (suppressed > 0)
                 log_notice("%u more ends of applications in %s were not logged.", suppressed,

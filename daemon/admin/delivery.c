@@ -42,6 +42,14 @@ static void delivery_free(struct delivery *delivery) {
         free(delivery);
 }
 
+/* Whether one line more about it may go into the journal: an agent can be lost and come back, and refuse all
+ * of them, as often as it likes. */
+static bool may_tell(const struct delivery *delivery) {
+        struct registry_agent *agent = registry_find_agent(delivery->owner->registry, delivery->vm);
+
+        return agent && ratelimit_pass(&agent->limits.deliveries, NULL);
+}
+
 static void tell_failure(const struct delivery *delivery, const struct rpc_status *status) {
         const struct policy *policy = delivery->policy;
         const struct log_fields fields = {
@@ -50,6 +58,8 @@ static void tell_failure(const struct delivery *delivery, const struct rpc_statu
                 .status = rpc_code_name(status->code),
         };
 
+        if (!may_tell(delivery))
+                return;
         log_event(LOG_WARNING, &fields, "The %s%s could not be set in %s: %s", policy ? "policy " : "",
                         policy ? policy->name : settings_name(delivery->setting), delivery->vm,
                         isempty(status->message) ? fields.status : status->message);
@@ -81,7 +91,7 @@ static void delivery_ended(struct delivery *delivery, const struct rpc_status *s
         if (status->code != RPC_OK && status->code != RPC_UNAVAILABLE && status->code != RPC_CANCELLED &&
                         status->code != RPC_UNIMPLEMENTED)
                 tell_failure(delivery, status);
-        if (status->code == RPC_OK && delivery->policy)
+        if (status->code == RPC_OK && delivery->policy && may_tell(delivery))
                 log_info("%s has the policy %s.", delivery->vm, delivery->policy->name);
         delivery_free(delivery);
 }

@@ -127,6 +127,20 @@ static int put_unit(struct manager *manager, const struct registration *registra
         return 0;
 }
 
+/* Each registration may be news to all who watch; and as another kind of VM, an agent leaves with all its
+ * units and comes anew. */
+static bool may_come_again(const struct registration *registration) {
+        struct registry_agent *agent = registration->agent;
+
+        if (!agent)
+                return true;
+        if (!ratelimit_pass(&agent->limits.registrations, NULL))
+                return false;
+        return registration->type.service != COMPONENT_MGR ||
+                        registration->type.vm == agent->entry->type.vm ||
+                        ratelimit_pass(&agent->limits.kinds, NULL);
+}
+
 /* RegisterService: is it the caller's to register; then it is. Answered at once: deployed agents wait for
  * 150 ms. */
 void op_register_service(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {
@@ -150,10 +164,9 @@ void op_register_service(struct rpc_call *call, const ProtobufCMessage *message,
                 answer_fail(call, RPC_ABORTED, "%s has registered over a newer connection", registration.vm);
                 return;
         }
-        /* Each may be news to all who watch. */
-        if (registration.agent && !ratelimit_pass(&registration.agent->registrations, NULL)) {
+        if (!may_come_again(&registration)) {
                 refuse(manager, call, request, RPC_RESOURCE_EXHAUSTED,
-                                "too many registrations: wait some seconds");
+                                "too many registrations: wait a minute");
                 return;
         }
 

@@ -273,6 +273,17 @@ bool registry_transport_equal(const struct registry_transport *a, const struct r
         return streq(a->protocol, b->protocol) && streq(a->address, b->address) && streq(a->port, b->port);
 }
 
+static const struct registry_limits usual_limits = {
+        /* All that it may have, and once more. */
+        .registrations = { .interval_usec = 10 * USEC_PER_SEC, .burst = 2 * REGISTRY_UNITS_MAX },
+        /* A configuration that was mended, and mended again. */
+        .kinds = { .interval_usec = 60 * USEC_PER_SEC, .burst = 4 },
+        /* More than people end, less than a VM that makes noise could. */
+        .ends = { .interval_usec = 60 * USEC_PER_SEC, .burst = 120 },
+        /* As many as there can be of them, once. */
+        .deliveries = { .interval_usec = 60 * USEC_PER_SEC, .burst = 66 },
+};
+
 static int add_agent(struct registry *registry, const char *name, const struct registry_agent_values *values,
                 struct registry_agent **ret) {
         struct registry_agent *agent;
@@ -286,14 +297,7 @@ static int add_agent(struct registry *registry, const char *name, const struct r
                 return -ENOMEM;
         list_init(&agent->agents);
         list_init(&agent->units);
-        agent->registrations = (struct ratelimit){
-                .interval_usec = 10 * USEC_PER_SEC,
-                .burst = 2 * REGISTRY_UNITS_MAX, /* all that it may have, and once more */
-        };
-        agent->ends = (struct ratelimit){
-                .interval_usec = 60 * USEC_PER_SEC,
-                .burst = 120, /* more than people end, less than a VM that makes noise could */
-        };
+        agent->limits = usual_limits;
         agent->since_usec = now_usec(CLOCK_REALTIME);
         agent->vm = strdup(values->vm);
         r = agent->vm ? copy_transport(&agent->transport, &values->transport) : -ENOMEM;
@@ -342,7 +346,7 @@ int registry_put_agent(struct registry *registry, const struct registry_agent_va
                 struct registry_agent **ret) {
         char name[REGISTRY_NAME_MAX + 1];
         struct registry_entry *held;
-        struct ratelimit registrations;
+        struct registry_limits limits;
         bool returns;
         int r;
 
@@ -354,16 +358,14 @@ int registry_put_agent(struct registry *registry, const struct registry_agent_va
                 *ret = held->agent;
                 return change_agent(registry, held->agent, values);
         }
-        /* As another kind, it has no more registrations left than before: a VM that changes its kind every
-         * time makes as much noise as one that changes its units. */
         returns = held && held->type.service == COMPONENT_MGR;
         if (returns)
-                registrations = held->agent->registrations;
+                limits = held->agent->limits;
         if (held)
                 registry_remove(registry, held);
         r = add_agent(registry, name, values, ret);
         if (r >= 0 && returns)
-                (*ret)->registrations = registrations;
+                (*ret)->limits = limits;
         return r;
 }
 

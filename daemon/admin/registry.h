@@ -44,6 +44,15 @@ struct registry_transport {
 };
 bool registry_transport_equal(const struct registry_transport *a, const struct registry_transport *b);
 
+/* How often an agent may do what others feel. It keeps them when it comes as another kind of VM, which makes
+ * another agent of it. */
+struct registry_limits {
+        struct ratelimit registrations; /* of itself and its units */
+        struct ratelimit kinds;         /* coming as another kind of VM */
+        struct ratelimit ends;          /* lines in the journal about applications that have ended, */
+        struct ratelimit deliveries;    /* and about settings and policies that it was brought */
+};
+
 struct registry_agent {
         struct registry_entry *entry; /* its own: givc-<vm>.service */
         struct list agents;           /* in the registry's list */
@@ -53,8 +62,7 @@ struct registry_agent {
         struct registry_transport transport;
         struct quota_charge
                         names; /* its own and its units', to who registered it; none until that has been */
-        struct ratelimit registrations; /* how often it comes with one */
-        struct ratelimit ends;          /* how often the journal tells of the end of an application */
+        struct registry_limits limits;
         uint64_t peer_id; /* the newest connection over which it has registered; 0: none since our start */
         bool online;
         uint64_t since_usec;     /* CLOCK_REALTIME of the last change of online */

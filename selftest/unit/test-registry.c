@@ -136,7 +136,7 @@ Test(registry, an_agent_that_comes_as_another_kind_begins_anew) {
 Test(registry, another_kind_is_no_way_around_the_limit_of_registrations) {
         unsigned n = 0;
 
-        while (ratelimit_pass(&put_agent("x-vm", n % 2 > 0 ? 8 : 12)->registrations, NULL))
+        while (ratelimit_pass(&put_agent("x-vm", n % 2 > 0 ? 8 : 12)->limits.registrations, NULL))
                 cr_assert_leq(++n, 2 * REGISTRY_UNITS_MAX);
 }
 

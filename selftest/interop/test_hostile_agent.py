@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""givc-admin and a VM that has a certificate and means harm: what its agent says, and how often it comes."""
+
+import queue
+
+import grpc
+import pytest
+
+from admin_fleet import (  # noqa: F401 (for the tests)
+    APPVM,
+    SYSVM,
+    TIMEOUT,
+    Admin,
+    Agent,
+    Watcher,
+    certificates,
+    pb,
+)
+
+ServiceRequest = pb.msg("admin.ServiceRequest")
+TimezoneRequest = pb.msg("admin.TimezoneRequest")
+LINE_BYTES = 4 * 1024 + 100  # of the journal's
+
+
+@pytest.fixture
+def admin(certificates, tmp_path):  # noqa: F811
+    state = tmp_path / "state"
+    state.mkdir()
+    with Admin(certificates, tmp_path, {"STATE_DIRECTORY": str(state)}) as admin:
+        yield admin
+
+
+def lines(admin, text):
+    return [line for line in admin.log.splitlines() if text in line]
+
+
+def test_no_word_of_an_agents_is_too_long_for_the_journal(certificates, admin):  # noqa: F811
+    with Agent(certificates, "app-vm") as agent:
+        agent.set("clock.service", ("inactive", "dead"), LoadState="x" * 3_000_000)
+        agent.register(admin, APPVM)
+        Watcher(admin).expect_entry(agent.name, Online=True)
+        with pytest.raises(grpc.RpcError) as raised:
+            request = ServiceRequest(VmName="app-vm", ServiceName="clock.service")
+            admin.stub().StartService(request, timeout=TIMEOUT)
+        assert raised.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert 'its load state is "unknown"' in raised.value.details()
+        admin.expect_log("its load state is")
+        assert max(len(line) for line in admin.log.splitlines()) < LINE_BYTES
+
+
+def test_no_word_of_an_agents_is_a_line_of_ours(certificates, admin):  # noqa: F811
+    class Forger:
+        def TimezoneSet(self, request, context):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no\nAgent givc-net-vm.service is lost\x1b[2J")
+
+    with Agent(certificates, "app-vm", services={"locale.LocaleClient": Forger()}) as agent:
+        agent.register(admin, APPVM)
+        Watcher(admin).expect_entry(agent.name, Online=True)
+        with pytest.raises(grpc.RpcError):
+            admin.stub().SetTimezone(TimezoneRequest(Timezone="Europe/Helsinki"), timeout=TIMEOUT)
+        admin.expect_log(r"no\\x0aAgent givc-net-vm.service is lost\\x1b\[2J")
+
+
+def test_a_vm_that_is_another_every_time_is_told_of_a_few_times(certificates, admin):  # noqa: F811
+    with Agent(certificates, "app-vm") as agent:
+        stub = admin.stub("app-vm")
+        with pytest.raises(grpc.RpcError) as raised:
+            for i in range(100):
+                stub.RegisterService(agent.request(SYSVM if i % 2 else APPVM), timeout=TIMEOUT)
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert 1 < i < 10
+        stub.RegisterService(agent.request(APPVM if i % 2 else SYSVM), timeout=TIMEOUT)  # what it is
+        assert len(lines(admin, "has left the registry")) < 10
+
+
+def test_a_vm_that_comes_again_and_refuses_all_is_told_of_so_often(certificates, admin):  # noqa: F811
+    calls = queue.Queue()
+
+    class Refuser:
+        def TimezoneSet(self, request, context):
+            calls.put(request)
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no")
+
+    admin.stub().SetTimezone(TimezoneRequest(Timezone="Europe/Helsinki"), timeout=TIMEOUT)
+    with Agent(certificates, "app-vm", services={"locale.LocaleClient": Refuser()}) as agent:
+        for _ in range(100):
+            with admin.channel("app-vm") as channel:
+                stub = pb.stub(channel, "admin.AdminService")
+                stub.RegisterService(agent.request(APPVM), timeout=TIMEOUT)
+            calls.get(timeout=TIMEOUT)
+        assert 0 < len(lines(admin, "could not be set in app-vm")) <= 66
+
+
+def test_who_changes_settings_all_the_time_is_refused_and_others_are_not(admin):
+    stub = admin.stub("app-vm")
+    with pytest.raises(grpc.RpcError) as raised:
+        for i in range(40):
+            zone = "Europe/Helsinki" if i % 2 else "Europe/Berlin"
+            stub.SetTimezone(TimezoneRequest(Timezone=zone), timeout=TIMEOUT)
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and i == 30
+    admin.stub("net-vm").SetTimezone(TimezoneRequest(Timezone="UTC"), timeout=TIMEOUT)
