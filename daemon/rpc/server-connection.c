@@ -113,6 +113,8 @@ static void on_closed(struct http2 *http2 _unused_, int error, const char *reaso
         struct rpc_server *server = server_ref(connection->server);
         const char *name = connection->connected ? connection->peer.name : connection->host;
 
+        /* Out of sight: who hears of it may free the server, and with it the connections that are listed. */
+        list_remove(&connection->link);
         if (!connection->connected)
                 server->counters.refused[connection->crowded ? RPC_REFUSAL_ROOM
                                                              : server_refusal_of(error)]++;

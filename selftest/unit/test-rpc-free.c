@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The server, the channel and connections are let go of from inside of every callback that there is. */
 #include "rpc-pair.h"
+#include "stream-pair.h"
+
+ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
+        make_certs();
+}
+
+ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
+        remove_certs();
+}
 
 static void free_server(struct pair *pair) {
         pair->server = rpc_server_free(pair->server);
@@ -256,6 +265,36 @@ Test(rpc_free, in_drained) {
         cr_assert_not(pair.drained);
         PAIR_UNTIL(&pair, pair.drained);
         pair_end(&pair);
+}
+
+static void free_refused(
+                struct rpc_server *server _unused_, const struct rpc_refused *refused, void *userdata) {
+        cr_assert_str_eq(refused->reason, "peer does not speak TLS (plain text?)");
+        free_server(userdata);
+}
+
+/* Three connections that are no TLS's: the first one's refusal takes the others along. */
+Test(rpc_free, in_refused) {
+        static const struct rpc_server_ops ops = { .refused = free_refused };
+        struct tls_context *tls = load_tls("admin-vm");
+        int fds[3];
+        struct pair pair;
+
+        pair_begin(&pair);
+        cr_assert_eq(rpc_server_new(&pair.server, pair.event, NULL, &ops, &pair), 0);
+        rpc_server_set_tls(pair.server, tls);
+        cr_assert_eq(rpc_server_listen(pair.server, &pair.address), 0);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+                cr_assert_eq(connect(fds[i], &pair.address.any, pair.address.length), 0);
+                cr_assert_eq(write(fds[i], "GET / HTTP/1.1\r\n\r\n", 18), 18);
+        }
+        PAIR_UNTIL(&pair, !pair.server);
+        pair_settle(&pair);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                close(fds[i]);
+        pair_end(&pair);
+        tls_context_unref(tls);
 }
 
 /* ---- the channel's ---- */
