@@ -17,10 +17,15 @@ void message_reader_init(struct message_reader *reader, size_t limit, struct mes
         *reader = (struct message_reader){ .limit = limit, .budget = budget };
 }
 
-static void reader_reset(struct message_reader *reader) {
+/* Wiped, as it may hold a password. */
+static void free_data(struct message_reader *reader) {
         if (reader->data)
                 explicit_bzero(reader->data, reader->have);
         free(reader->data);
+}
+
+static void reader_reset(struct message_reader *reader) {
+        free_data(reader);
         reader->budget->used -= reader->charged;
         message_reader_init(reader, reader->limit, reader->budget);
 }
@@ -52,10 +57,13 @@ static int reader_collect(struct message_reader *reader, const uint8_t *bytes, s
         }
         if (reader->size - reader->have < n) {
                 size_t size = MIN(reader->length, MAX(reader->size * 2, (size_t) FIRST_BYTES));
-                uint8_t *data = realloc(reader->data, size);
+                uint8_t *data = malloc(size);
 
                 if (!data)
                         return -ENOMEM;
+                if (reader->have > 0)
+                        memcpy(data, reader->data, reader->have);
+                free_data(reader);
                 reader->data = data;
                 reader->size = size;
         }

@@ -6,8 +6,9 @@
 
 #include <fcntl.h>
 
-/* Of several records, and its end not on a record's edge. */
-#define SECRET_BYTES ((size_t) 40 * 1000)
+/* Of several records, and its end not on a record's edge; and one for which memory grows as it comes in. */
+#define RECORDS_BYTES ((size_t) 40 * 1000)
+#define GROWING_BYTES ((size_t) 900 * 1000)
 
 /* The secret is never written down as it is, so that it is found only where a call has left it. */
 #define MASK 0xa5
@@ -29,6 +30,7 @@ static uint8_t secret_byte(size_t i) {
 
 /* What is sent: the secret, or before it something else of the same length. */
 static uint8_t flip;
+static size_t secret_bytes;
 
 static size_t count_secrets(const uint8_t *p, size_t n) {
         size_t count = 0;
@@ -72,17 +74,17 @@ static size_t find_secrets(void) {
 }
 
 static uint8_t *make_secret(Exec__CommandIO *io) {
-        uint8_t *bytes = malloc(SECRET_BYTES);
+        uint8_t *bytes = malloc(secret_bytes);
 
         cr_assert(bytes);
-        for (size_t i = 0; i < SECRET_BYTES; i++)
+        for (size_t i = 0; i < secret_bytes; i++)
                 bytes[i] = secret_byte(i) ^ flip;
-        io->payload = (ProtobufCBinaryData){ .data = bytes, .len = SECRET_BYTES };
+        io->payload = (ProtobufCBinaryData){ .data = bytes, .len = secret_bytes };
         return bytes;
 }
 
 static void free_secret(uint8_t *bytes) {
-        explicit_bzero(bytes, SECRET_BYTES);
+        explicit_bzero(bytes, secret_bytes);
         free(bytes);
 }
 
@@ -91,7 +93,7 @@ static void answer_secret(struct rpc_call *call, const ProtobufCMessage *message
         Exec__CommandIO io = EXEC__COMMAND_IO__INIT;
         uint8_t *bytes = make_secret(&io);
 
-        cr_assert_eq(stdin_bytes(message), SECRET_BYTES);
+        cr_assert_eq(stdin_bytes(message), secret_bytes);
         response.event_case = EXEC__COMMAND_RESPONSE__EVENT_STDOUT;
         response.stdout = &io;
         cr_assert_geq(rpc_call_send(call, &response.base), 0);
@@ -116,24 +118,35 @@ static void send_secret(struct rpc_client_call *call) {
         free_secret(bytes);
 }
 
-static void exchange(struct pair *pair) {
-        struct client client = {};
+static size_t queued(const struct client clients[static 2]) {
+        return rpc_client_queued(clients[0].call) + rpc_client_queued(clients[1].call);
+}
 
-        client_run(&client, pair);
-        send_secret(client.call);
+/* By two calls at once, whose memory grows past the other's. */
+static void exchange(struct pair *pair) {
+        struct client clients[2] = {};
+
+        for (size_t i = 0; i < ELEMENTSOF(clients); i++) {
+                client_run(&clients[i], pair);
+                send_secret(clients[i].call);
+        }
         cr_assert_eq(find_secrets() > 0, flip == 0, "the search works");
-        /* Sent, and nothing is read yet: that could go over what is left. */
-        while (rpc_client_queued(client.call) > 0)
-                pair_turn(pair);
-        cr_assert_eq(find_secrets(), 0);
-        PAIR_UNTIL(pair, client.done);
-        cr_assert_eq(client.code, RPC_OK);
-        cr_assert_eq(client.bytes, SECRET_BYTES);
+        if (secret_bytes == RECORDS_BYTES) {
+                /* Sent, and nothing is read yet: that could go over what is left. */
+                while (queued(clients) > 0)
+                        pair_turn(pair);
+                cr_assert_eq(find_secrets(), 0);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(clients); i++) {
+                PAIR_UNTIL(pair, clients[i].done);
+                cr_assert_eq(clients[i].code, RPC_OK);
+                cr_assert_eq(clients[i].bytes, secret_bytes);
+        }
         pair_settle(pair);
         cr_assert_eq(find_secrets(), 0);
 }
 
-static void check_wiped(struct tls_context *server_tls, struct tls_context *client_tls) {
+static void check_wiped(size_t n, struct tls_context *server_tls, struct tls_context *client_tls) {
         struct pair pair;
 
         skip_under_valgrind("keeps registers in memory of its own");
@@ -144,6 +157,7 @@ static void check_wiped(struct tls_context *server_tls, struct tls_context *clie
         pair_channel(&pair, (struct rpc_channel_config){ .tls = client_tls, .server_name = "admin-vm" });
         /* Where a library calls a function for the first time, the loader leaves the registers on the stack.
          */
+        secret_bytes = n;
         flip = 1;
         exchange(&pair);
         flip = 0;
@@ -152,13 +166,15 @@ static void check_wiped(struct tls_context *server_tls, struct tls_context *clie
 }
 
 Test(wiped, in_clear) {
-        check_wiped(NULL, NULL);
+        check_wiped(RECORDS_BYTES, NULL, NULL);
+        check_wiped(GROWING_BYTES, NULL, NULL);
 }
 
 Test(wiped, under_tls) {
         struct tls_context *server = load_tls("admin-vm"), *client = load_tls("app-vm");
 
-        check_wiped(server, client);
+        check_wiped(RECORDS_BYTES, server, client);
+        check_wiped(GROWING_BYTES, server, client);
         tls_context_unref(server);
         tls_context_unref(client);
 }
