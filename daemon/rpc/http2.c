@@ -233,6 +233,7 @@ void http2_flush(struct http2 *h) {
                 end(h, -ENOMEM, "out of memory");
         if (r >= 0 && !h->closed)
                 end_if_done(h);
+        (void) http2_charge(h, 0);
         http2_unref(h);
 }
 
@@ -504,7 +505,6 @@ static void on_readable(struct bytestream *bytes _unused_, void *userdata) {
         receive(h);
         h->receiving = false;
         http2_flush(h);
-        (void) http2_charge(h, 0);
         count_time(h, begin_usec);
         http2_unref(h);
 }

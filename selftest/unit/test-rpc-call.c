@@ -435,6 +435,26 @@ Test(call, what_a_client_does_not_read_can_be_forgotten) {
         pair_end(&pair);
 }
 
+/* What is sent counts against nobody any more, though nothing comes from the client after it. */
+Test(call, an_answer_that_is_sent_takes_no_share) {
+        struct client client = {};
+        const struct quota_account *account;
+        struct pair pair;
+
+        pair_begin_both(&pair);
+        pair.run = keep;
+        client_run(&client, &pair);
+        PAIR_UNTIL(&pair, pair.call);
+        account = rpc_call_peer(pair.call)->account;
+        pair_settle(&pair);
+        cr_assert_geq(call_send_bytes(pair.call, 200 * 1000), 0);
+        cr_assert_geq(quota_account_used(account, QUOTA_BYTES), 200 * 1000);
+        PAIR_UNTIL(&pair, client.messages == 1);
+        pair_settle(&pair);
+        cr_assert_lt(quota_account_used(account, QUOTA_BYTES), 10 * 1000);
+        pair_end(&pair);
+}
+
 Test(call, one_that_does_not_read_does_not_stop_the_others) {
         static struct client clients[12];
         struct client other = {};
