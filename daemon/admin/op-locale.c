@@ -33,18 +33,29 @@ struct spread {
         struct manager *manager;
         struct rpc_call *call;
         enum setting setting;
+        uint64_t serial; /* of what was stored */
         size_t n_targets, n_pending, n_failed;
         struct target targets[];
 };
 
 /* ---- the end ---- */
 
-/* "the locale is stored, but not set in 2 of 5 machines: givc-app-vm.service: …; givc-net-vm.service: …" */
-static void describe_failures(const struct spread *spread, char text[static FAILURE_MAX]) {
+/*
+ * "the locale is stored, but not set in 2 of 5 machines: givc-app-vm.service: …; givc-net-vm.service: …", or
+ * "the locale stays as it was, none of 5 machines has that: …"
+ */
+static void describe_failures(const struct spread *spread, bool undone, char text[static FAILURE_MAX]) {
+        const char *name = settings_name(spread->setting);
         size_t n;
 
-        n = (size_t) snprintf(text, FAILURE_MAX, "the %s is stored, but not set in %zu of %zu machines:",
-                        settings_name(spread->setting), spread->n_failed, spread->n_targets);
+        if (undone)
+                n = (size_t) snprintf(text, FAILURE_MAX,
+                                "the %s stays as it was, none of %zu machines has that one:", name,
+                                spread->n_targets);
+        else
+                n = (size_t) snprintf(text, FAILURE_MAX,
+                                "the %s is stored, but not set in %zu of %zu machines:", name,
+                                spread->n_failed, spread->n_targets);
         for (size_t i = 0; i < spread->n_targets && n + FAILURE_ONE_MAX < FAILURE_MAX; i++) {
                 const struct target *target = &spread->targets[i];
 
@@ -62,6 +73,41 @@ static enum rpc_code first_failure(const struct spread *spread) {
         return RPC_OK;
 }
 
+static bool is_target(const struct spread *spread, const char *vm) {
+        for (size_t i = 0; i < spread->n_targets; i++)
+                if (streq(spread->targets[i].vm, vm))
+                        return true;
+        return false;
+}
+
+/* Who has come meanwhile was told what is not so any more. */
+static void tell_others(const struct spread *spread) {
+        struct manager *manager = spread->manager;
+        struct registry_agent *agent;
+
+        LIST_FOREACH(agent, registry_agents(manager->registry), agents)
+                if (!is_target(spread, agent->vm))
+                        deliveries_begin(manager->deliveries, agent->vm, spread->setting);
+}
+
+/*
+ * A name that is well formed, but that no machine knows, is a typing error: it is not to be what those are
+ * told who come later. Which names there are the machines know; there may be none on ours.
+ */
+static bool undo_if_unknown(const struct spread *spread) {
+        int r;
+
+        for (size_t i = 0; i < spread->n_targets; i++)
+                if (spread->targets[i].code != RPC_INVALID_ARGUMENT)
+                        return false;
+        r = settings_undo(spread->manager->settings, spread->setting, spread->serial);
+        if (r < 0 && r != -ESTALE)
+                (void) log_warning_errno(r, "Cannot put the former %s back", settings_name(spread->setting));
+        if (r >= 0)
+                tell_others(spread);
+        return r >= 0;
+}
+
 static void finish(struct spread *spread) {
         const struct log_fields fields = {
                 .method = rpc_call_path(spread->call) + 1,
@@ -77,7 +123,7 @@ static void finish(struct spread *spread) {
                 rpc_call_reply(spread->call, &empty.base);
                 return;
         }
-        describe_failures(spread, failures);
+        describe_failures(spread, undo_if_unknown(spread), failures);
         rpc_call_log(spread->call, LOG_WARNING, &fields, "%s: %s", fields.peer, failures);
         answer_fail(spread->call, first_failure(spread), "%s", failures);
 }
@@ -161,6 +207,7 @@ static struct spread *spread_new(struct manager *manager, struct rpc_call *call,
         spread->manager = manager;
         spread->call = call;
         spread->setting = setting;
+        spread->serial = settings_serial(manager->settings, setting);
         return spread;
 }
 

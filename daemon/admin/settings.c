@@ -22,11 +22,17 @@ struct locale {
         char values[KEYS_MAX][LOCALE_NAME_MAX + 1]; /* "": not assigned */
 };
 
-struct settings {
-        char *directory;
+struct values {
         bool set[_SETTING_MAX];
         struct locale locale;
         char timezone[TIMEZONE_NAME_MAX + 1];
+};
+
+struct settings {
+        char *directory;
+        struct values values;
+        struct values former; /* before the last store of each */
+        uint64_t serials[_SETTING_MAX], last_serial;
 };
 
 /* ---- the keys ---- */
@@ -97,12 +103,16 @@ static bool read_timezone(char *zone, char *text, const char *path) {
         return true;
 }
 
+static char *make_path(const char *directory, enum setting setting) {
+        return text_printf("%s/%s", directory,
+                        setting == SETTING_LOCALE ? SETTINGS_LOCALE_FILE : SETTINGS_TIMEZONE_FILE);
+}
+
 static int load_from(struct settings *settings, enum setting setting, const char *directory) {
         _cleanup_(freep) char *path = NULL, *text = NULL;
         int r;
 
-        path = text_printf("%s/%s", directory,
-                        setting == SETTING_LOCALE ? SETTINGS_LOCALE_FILE : SETTINGS_TIMEZONE_FILE);
+        path = make_path(directory, setting);
         if (!path)
                 return -ENOMEM;
         r = text_read_file(path, FILE_BYTES_MAX, &text, NULL);
@@ -112,8 +122,9 @@ static int load_from(struct settings *settings, enum setting setting, const char
                 (void) log_warning_errno(r, "Cannot read %s", path);
                 return 0;
         }
-        settings->set[setting] = setting == SETTING_LOCALE ? read_locale(&settings->locale, text, path)
-                                                           : read_timezone(settings->timezone, text, path);
+        settings->values.set[setting] = setting == SETTING_LOCALE
+                        ? read_locale(&settings->values.locale, text, path)
+                        : read_timezone(settings->values.timezone, text, path);
         return 0;
 }
 
@@ -162,23 +173,58 @@ const char *settings_directory(const struct settings *settings) {
 }
 
 bool settings_has(const struct settings *settings, enum setting setting) {
-        return settings->set[setting];
+        return settings->values.set[setting];
 }
 
 /* ---- writing them ---- */
+
+static void format_locale(const struct locale *locale, char text[static KEYS_MAX * LINE_MAX_BYTES]) {
+        size_t n = 0;
+
+        for (int key = 0; key < KEYS_MAX; key++)
+                if (!isempty(locale->values[key]))
+                        n += (size_t) snprintf(text + n, KEYS_MAX * LINE_MAX_BYTES - n, "%s=%s\n",
+                                        key_name(key), locale->values[key]);
+}
 
 /*
  * Acknowledged is what is on the disk. It is waited for, by everybody, but it is seldom and as short as the
  * disk is quick.
  */
-static int store(const struct settings *settings, const char *name, const char *text) {
-        _cleanup_(freep) char *path = NULL;
+static int write_values(const struct settings *settings, enum setting setting, const struct values *values) {
+        _cleanup_(freep) char *path = make_path(settings->directory, setting);
+        char text[KEYS_MAX * LINE_MAX_BYTES] = "";
 
-        path = text_printf("%s/%s", settings->directory, name);
         if (!path)
                 return -ENOMEM;
+        if (!values->set[setting])
+                return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+        if (setting == SETTING_LOCALE)
+                format_locale(&values->locale, text);
+        else
+                snprintf(text, sizeof(text), "%s\n", values->timezone);
         /* Others read it, too. */
         return file_write_atomic(AT_FDCWD, path, text, strlen(text), 0644);
+}
+
+static void copy(struct values *to, const struct values *from, enum setting setting) {
+        to->set[setting] = from->set[setting];
+        if (setting == SETTING_LOCALE)
+                to->locale = from->locale;
+        else
+                memcpy(to->timezone, from->timezone, sizeof(to->timezone));
+}
+
+/* Of values, that setting. */
+static int store(struct settings *settings, enum setting setting, const struct values *values) {
+        int r = write_values(settings, setting, values);
+
+        if (r < 0)
+                return r;
+        copy(&settings->former, &settings->values, setting);
+        copy(&settings->values, values, setting);
+        settings->serials[setting] = ++settings->last_serial;
+        return 0;
 }
 
 const char *settings_check_locale(const Admin__LocaleRequest *request) {
@@ -206,40 +252,41 @@ const char *settings_check_timezone(const Admin__TimezoneRequest *request) {
 }
 
 int settings_set_locale(struct settings *settings, const Admin__LocaleRequest *request) {
-        char text[KEYS_MAX * LINE_MAX_BYTES] = "";
-        struct locale locale = settings->locale;
-        size_t n = 0;
-        int r;
+        struct values values = settings->values;
 
-        locale.values[LOCALE__LOCALE_MACRO_KEY__LC_ALL][0] = '\0';
+        values.set[SETTING_LOCALE] = true;
+        values.locale.values[LOCALE__LOCALE_MACRO_KEY__LC_ALL][0] = '\0';
         for (size_t i = 0; i < request->n_assignments; i++) {
                 const Locale__LocaleAssignment *assignment = request->assignments[i];
-                char *value = locale.values[assignment->key];
+                char *value = values.locale.values[assignment->key];
 
                 snprintf(value, LOCALE_NAME_MAX + 1, "%s", assignment->value);
         }
-        for (int key = 0; key < KEYS_MAX; key++)
-                if (!isempty(locale.values[key]))
-                        n += (size_t) snprintf(text + n, sizeof(text) - n, "%s=%s\n", key_name(key),
-                                        locale.values[key]);
-        r = store(settings, SETTINGS_LOCALE_FILE, text);
-        if (r < 0)
-                return r;
-        settings->locale = locale;
-        settings->set[SETTING_LOCALE] = true;
-        return 0;
+        return store(settings, SETTING_LOCALE, &values);
 }
 
 int settings_set_timezone(struct settings *settings, const Admin__TimezoneRequest *request) {
-        char text[TIMEZONE_NAME_MAX + 2];
+        struct values values = settings->values;
+
+        values.set[SETTING_TIMEZONE] = true;
+        snprintf(values.timezone, sizeof(values.timezone), "%s", request->timezone);
+        return store(settings, SETTING_TIMEZONE, &values);
+}
+
+uint64_t settings_serial(const struct settings *settings, enum setting setting) {
+        return settings->serials[setting];
+}
+
+int settings_undo(struct settings *settings, enum setting setting, uint64_t serial) {
         int r;
 
-        snprintf(text, sizeof(text), "%s\n", request->timezone);
-        r = store(settings, SETTINGS_TIMEZONE_FILE, text);
+        if (serial == 0 || settings->serials[setting] != serial)
+                return -ESTALE;
+        r = write_values(settings, setting, &settings->former);
         if (r < 0)
                 return r;
-        snprintf(settings->timezone, sizeof(settings->timezone), "%s", request->timezone);
-        settings->set[SETTING_TIMEZONE] = true;
+        copy(&settings->values, &settings->former, setting);
+        settings->serials[setting] = 0;
         return 0;
 }
 
@@ -255,11 +302,11 @@ static int send_locale(const struct settings *settings, struct rpc_channel *chan
         for (int key = 0; key < KEYS_MAX; key++) {
                 Locale__LocaleAssignment *assignment = &assignments[message.n_assignments];
 
-                if (isempty(settings->locale.values[key]))
+                if (isempty(settings->values.locale.values[key]))
                         continue;
                 locale__locale_assignment__init(assignment);
                 assignment->key = (Locale__LocaleMacroKey) key;
-                assignment->value = (char *) settings->locale.values[key];
+                assignment->value = (char *) settings->values.locale.values[key];
                 pointers[message.n_assignments++] = assignment;
         }
         return rpc_channel_unary(channel, &locale__locale_client__descriptor, "LocaleSet", &message.base,
@@ -271,7 +318,7 @@ static int send_timezone(const struct settings *settings, struct rpc_channel *ch
                 struct rpc_client_call **ret) {
         Locale__TimezoneMessage message = LOCALE__TIMEZONE_MESSAGE__INIT;
 
-        message.timezone = (char *) settings->timezone;
+        message.timezone = (char *) settings->values.timezone;
         return rpc_channel_unary(channel, &locale__locale_client__descriptor, "TimezoneSet", &message.base,
                         options, done, userdata, ret);
 }

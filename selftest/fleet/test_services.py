@@ -166,9 +166,15 @@ def test_who_cannot_set_it_is_named(fleet, peers):
     assert 'not set in 1 of 4 machines: givc-net-vm.service: ' in text and 'gui-vm' not in text
     assert timezone(fleet, 'gui-vm') == 'Europe/Helsinki' != timezone(fleet, 'net-vm')
 
+    peers.set_timezone('UTC')
+
+
+def test_what_no_machine_has_is_not_kept(fleet, peers):
+    peers.set_timezone('Asia/Tokyo')
     code, text = refusal(peers.set_timezone, 'Mars/Olympus_Mons')
     assert code == StatusCode.INVALID_ARGUMENT
-    assert 'not set in 4 of 4 machines' in text and 'Olympus_Mons' in text
+    assert 'stays as it was, none of 4 machines has that one: givc-' in text and 'Olympus_Mons' in text
+    assert fleet.read_file('admin-vm', f'{STORED}/timezone.conf') == b'Asia/Tokyo\n'
     peers.set_timezone('UTC')
 
 

@@ -138,6 +138,46 @@ Test(settings, what_cannot_be_stored_is_not_set) {
         settings_free(settings);
 }
 
+static int set_timezone(struct settings *settings, const char *name) {
+        Admin__TimezoneRequest request = ADMIN__TIMEZONE_REQUEST__INIT;
+
+        request.timezone = (char *) name;
+        return settings_set_timezone(settings, &request);
+}
+
+Test(settings, the_last_can_be_undone) {
+        struct settings *settings;
+        uint64_t first, second;
+
+        write_file(SETTINGS_LOCALE_FILE, "LANG=C\n");
+        write_file(SETTINGS_TIMEZONE_FILE, "");
+        cr_assert_eq(settings_new(&settings, directory), 0);
+        cr_assert_eq(settings_undo(settings, SETTING_TIMEZONE, settings_serial(settings, SETTING_TIMEZONE)),
+                        -ESTALE);
+        cr_assert_eq(set_timezone(settings, "Mars/Olympus_Mons"), 0);
+        cr_assert_eq(set_locale(settings, LOCALE__LOCALE_MACRO_KEY__LC_TIME, "xx_XX"), 0);
+        first = settings_serial(settings, SETTING_TIMEZONE);
+        cr_assert_eq(settings_undo(settings, SETTING_TIMEZONE, first), 0);
+        cr_assert_not(settings_has(settings, SETTING_TIMEZONE));
+        cr_assert_neq(access(place(SETTINGS_TIMEZONE_FILE), F_OK), 0);
+        cr_assert_eq(settings_undo(settings, SETTING_TIMEZONE, first), -ESTALE, "once");
+        cr_assert_eq(settings_undo(settings, SETTING_LOCALE, settings_serial(settings, SETTING_LOCALE)), 0);
+        expect_file(SETTINGS_LOCALE_FILE, "LANG=C\n");
+
+        cr_assert_eq(set_timezone(settings, "Asia/Tokyo"), 0);
+        first = settings_serial(settings, SETTING_TIMEZONE);
+        cr_assert_eq(set_timezone(settings, "Mars/Olympus_Mons"), 0);
+        second = settings_serial(settings, SETTING_TIMEZONE);
+        cr_assert_eq(settings_undo(settings, SETTING_TIMEZONE, first), -ESTALE, "not the last");
+        cr_assert_eq(settings_undo(settings, SETTING_TIMEZONE, second), 0);
+        expect_file(SETTINGS_TIMEZONE_FILE, "Asia/Tokyo\n");
+        settings_free(settings);
+
+        cr_assert_eq(settings_new(&settings, directory), 0);
+        cr_assert(settings_has(settings, SETTING_TIMEZONE));
+        settings_free(settings);
+}
+
 Test(settings, requests_that_make_no_sense) {
         Locale__LocaleAssignment a = LOCALE__LOCALE_ASSIGNMENT__INIT, b = a, *list[] = { &a, &b };
         Admin__TimezoneRequest zone = ADMIN__TIMEZONE_REQUEST__INIT;
