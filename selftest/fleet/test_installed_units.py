@@ -132,15 +132,20 @@ def test_the_agent_may_do_little_itself(givc):
     assert 'key.pem' in given
 
 
+def writable(fleet, machine, pid, user):
+    """Beside what is no disk of theirs (/dev/shm, /dev/mqueue), and what they have for themselves."""
+    others = '/ /etc /home /root /run /run/lock /run/systemd/system /run/user /tmp /usr /var /var/lib /var/log /var/tmp'
+    others += f' /home/{contents.USER} /run/user/{contents.USER_ID} /run/user/{contents.USER_ID}/givc-agent'
+    others += ' /run/givc-agent /etc/policies /var/lib/givc-admin'
+    script = f"for d in {others}; do (: >$d/.written) 2>/dev/null && echo $d; done; true"
+    said = fleet.run(machine, f'nsenter -t {pid} -m -S $(id -u {user}) -G $(id -g {user}) sh -c {shlex.quote(script)}', check=True)
+    return sorted(said.stdout.split())
+
+
 @pytest.mark.parametrize('machine, name, user, may', [
     ('admin-vm', 'givc-admin', 'givc-admin', '/tmp /var/tmp /var/lib/givc-admin'), ('net-vm', 'givc-agent', 'root', '/run/givc-agent /etc/policies')])
 def test_where_they_may_write(givc, machine, name, user, may):
-    """Beside what is no disk of theirs (/dev/shm, /dev/mqueue), and what they have for themselves."""
-    pid = givc.unit(machine, f'{name}.service')['MainPID']
-    others = '/ /etc /home /root /run /run/lock /run/systemd/system /run/user /tmp /usr /var /var/lib /var/log /var/tmp'
-    script = f"for d in {others} /run/givc-agent /etc/policies /var/lib/givc-admin; do (: >$d/.written) 2>/dev/null && echo $d; done; true"
-    said = givc.run(machine, f'nsenter -t {pid} -m -S $(id -u {user}) -G $(id -g {user}) sh -c {shlex.quote(script)}', check=True)
-    assert sorted(said.stdout.split()) == sorted(may.split())
+    assert writable(givc, machine, givc.unit(machine, f'{name}.service')['MainPID'], user) == sorted(may.split())
 
 
 def test_the_door_stays_open_however_often_a_daemon_dies(givc, daemon):
@@ -235,6 +240,11 @@ def test_a_users_manager_runs_the_agent_too(destdir):
         if not fleet.sanitized:
             assert_exposure(fleet, 'app-vm', 'givc-agent', 2.7, '--user', user=contents.USER)
             assert_exposure(fleet, 'app-vm', 'givc-online', 2, '--user', user=contents.USER)
+        fleet.run('app-vm', ['systemctl', '--user', 'start', 'givc-online.service'], user=contents.USER, check=True)
+        for name in ('givc-agent', 'givc-online'):
+            show_pid = ['systemctl', '--user', 'show', '-P', 'MainPID', f'{name}.service']
+            pid = fleet.run('app-vm', show_pid, user=contents.USER, check=True).stdout.strip()
+            assert writable(fleet, 'app-vm', pid, contents.USER) == [f'/run/user/{contents.USER_ID}/givc-agent']
         with Wire(fleet) as wire:
             start = wire.pb.msg('exec.StartCommand')(Command='sh', Arguments=['-c', 'id -un; pwd; echo $HOME.; exit 3'])
             request = iter([wire.pb.msg('exec.CommandRequest')(Start=start)])
