@@ -27,7 +27,8 @@ struct rpc_channel {
         struct channel_connection *current; /* connecting or ready; NULL while failed */
         struct list waiting;                /* calls for which there is no connection yet */
         struct list running;                /* calls that have a stream */
-        struct list deferred;               /* calls whose failure is told at the next turn of the loop */
+        struct list deferred;               /* calls whose failure is told at the next turns of the loop */
+        sd_event_source *deferred_source;   /* made with the channel: to fail must take no memory */
 };
 
 struct rpc_client_call {
@@ -40,7 +41,7 @@ struct rpc_client_call {
         bool wait_for_ready;
         uint64_t deadline_usec;
         bool deadline_jumped;
-        sd_event_source *deadline_source, *fail_source;
+        sd_event_source *deadline_source;
 
         const struct rpc_client_ops *ops;
         void *userdata;
@@ -66,6 +67,8 @@ void channel_submit(struct rpc_channel *channel, struct rpc_client_call *call);
 
 /* Opens the call's stream and sends what is queued. Takes it off the list it is in. */
 void client_call_begin(struct rpc_client_call *call, struct http2 *http2);
-/* Ends the call with this status: now, or at the next turn of the loop. */
+/* Ends the call with this status: now, or at a next turn of the loop. */
 void client_call_fail(struct rpc_client_call *call, enum rpc_code code, const char *message);
 void client_call_fail_later(struct rpc_client_call *call, enum rpc_code code, const char *message);
+/* The handler of channel->deferred_source. */
+int client_call_on_deferred(sd_event_source *source, void *userdata);

@@ -181,6 +181,7 @@ struct rpc_channel *channel_unref(struct rpc_channel *channel) {
         if (--channel->n_refs > 0)
                 return NULL;
         sd_event_source_disable_unref(channel->retry_source);
+        sd_event_source_disable_unref(channel->deferred_source);
         tls_context_unref(channel->tls);
         sd_event_unref(channel->event);
         free(channel->server_name);
@@ -235,6 +236,10 @@ int rpc_channel_new(struct rpc_channel **ret, sd_event *event, const struct rpc_
                                 on_retry, channel);
         if (r >= 0)
                 r = sd_event_source_set_enabled(channel->retry_source, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_defer(event, &channel->deferred_source, client_call_on_deferred, channel);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(channel->deferred_source, SD_EVENT_OFF);
         if (r < 0) {
                 channel_unref(channel);
                 return r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "channel-internal.h"
 
+#include "defer.h"
 #include "text.h"
 #include "timeout.h"
 
@@ -29,7 +30,6 @@ static void free_chunks(struct http2_chunk *chunk) {
 static void call_free(struct rpc_client_call *call) {
         list_remove(&call->link);
         sd_event_source_disable_unref(call->deadline_source);
-        sd_event_source_disable_unref(call->fail_source);
         message_reader_clear(&call->reader);
         arena_clear(&call->unary_arena);
         free_chunks(call->queued);
@@ -78,7 +78,6 @@ static void finish(struct rpc_client_call *call, const struct rpc_status *status
                 return;
         list_remove(&call->link);
         call->deadline_source = sd_event_source_disable_unref(call->deadline_source);
-        call->fail_source = sd_event_source_disable_unref(call->fail_source);
         if (call->unary_done && s.code == RPC_OK && !call->unary_response)
                 s = (struct rpc_status){ .code = RPC_INTERNAL,
                         .message = "The server answered OK without an answer" };
@@ -100,13 +99,6 @@ void client_call_fail(struct rpc_client_call *call, enum rpc_code code, const ch
         finish(call, &(struct rpc_status){ .code = code, .message = strempty(copy) });
 }
 
-static int on_fail(sd_event_source *source _unused_, void *userdata) {
-        struct rpc_client_call *call = userdata;
-
-        client_call_fail(call, call->error, strempty(call->error_message));
-        return 0;
-}
-
 static void set_error(struct rpc_client_call *call, enum rpc_code code, const char *message) {
         if (call->error != RPC_OK)
                 return;
@@ -115,12 +107,25 @@ static void set_error(struct rpc_client_call *call, enum rpc_code code, const ch
 }
 
 void client_call_fail_later(struct rpc_client_call *call, enum rpc_code code, const char *message) {
+        struct rpc_channel *channel = call->channel;
+
         set_error(call, code, message);
         list_remove(&call->link);
-        list_append(&call->channel->deferred, &call->link);
-        if (!call->fail_source &&
-                        sd_event_add_defer(call->channel->event, &call->fail_source, on_fail, call) < 0)
-                on_fail(NULL, call);
+        list_append(&channel->deferred, &call->link);
+        defer_again(&channel->deferred_source, client_call_on_deferred);
+}
+
+/* One, as the callback may take its time. */
+int client_call_on_deferred(sd_event_source *source _unused_, void *userdata) {
+        struct rpc_channel *channel = channel_ref(userdata);
+        struct rpc_client_call *call = LIST_FIRST(&channel->deferred, struct rpc_client_call, link);
+
+        if (call)
+                client_call_fail(call, call->error, strempty(call->error_message));
+        if (!list_is_empty(&channel->deferred))
+                defer_again(&channel->deferred_source, client_call_on_deferred);
+        channel_unref(channel);
+        return 0;
 }
 
 static int on_deadline(sd_event_source *source, uint64_t usec _unused_, void *userdata) {

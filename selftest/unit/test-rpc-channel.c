@@ -2,6 +2,7 @@
 /* Connections: made, lost, made again, drained, refused. */
 #include "rpc-pair.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -28,6 +29,35 @@ Test(channel, without_a_server_a_call_fails_later) {
         client_check(&second, &pair, NULL);
         PAIR_UNTIL(&pair, second.done);
         cr_assert_eq(second.code, RPC_UNAVAILABLE);
+        pair_end(&pair);
+}
+
+static bool no_memory;
+
+/* In front of the library's. */
+int sd_event_add_defer(sd_event *event, sd_event_source **ret, sd_event_handler_t callback, void *userdata) {
+        int (*real)(sd_event *, sd_event_source **, sd_event_handler_t, void *) =
+                        (typeof(real)) dlsym(RTLD_NEXT, "sd_event_add_defer");
+
+        return no_memory ? -ENOMEM : real(event, ret, callback, userdata);
+}
+
+Test(channel, without_memory_a_call_fails_later_too) {
+        struct client clients[3] = {};
+        struct pair pair;
+
+        pair_begin(&pair);
+        pair_channel(&pair, (struct rpc_channel_config){ .backoff_min_usec = PATIENCE });
+        rpc_channel_connect(pair.channel);
+        PAIR_UNTIL(&pair, rpc_channel_get_state(pair.channel) == RPC_CHANNEL_FAILED);
+        no_memory = true;
+        for (size_t i = 0; i < ELEMENTSOF(clients); i++)
+                client_check(&clients[i], &pair, NULL);
+        clients[1].call = rpc_client_cancel(clients[1].call);
+        PAIR_UNTIL(&pair, clients[0].done && clients[2].done);
+        cr_assert_eq(clients[0].code, RPC_UNAVAILABLE);
+        cr_assert_not(clients[1].done);
+        no_memory = false;
         pair_end(&pair);
 }
 
