@@ -111,11 +111,17 @@ static void pair_gone(
 static const struct rpc_server_ops pair_server_ops = { .peer_connected = pair_connected,
         .peer_gone = pair_gone };
 
-static void pair_serve(struct pair *pair, const struct rpc_server_limits *limits) {
-        cr_assert_eq(rpc_server_new(&pair->server, pair->event, limits, &pair_server_ops, pair), 0);
+/* With an owner of the server's. */
+static void pair_serve_as(struct pair *pair, const struct rpc_server_limits *limits,
+                const struct rpc_server_ops *ops, void *owner) {
+        cr_assert_eq(rpc_server_new(&pair->server, pair->event, limits, ops, owner), 0);
         for (size_t i = 0; i < ELEMENTSOF(pair_services); i++)
                 cr_assert_eq(rpc_server_add_service(pair->server, &pair_services[i], pair), 0);
         cr_assert_eq(rpc_server_listen(pair->server, &pair->address), 0);
+}
+
+static inline void pair_serve(struct pair *pair, const struct rpc_server_limits *limits) {
+        pair_serve_as(pair, limits, &pair_server_ops, pair);
 }
 
 /* ---- both ---- */
@@ -141,6 +147,12 @@ static void pair_begin(struct pair *pair) {
 static inline void pair_begin_both(struct pair *pair) {
         pair_begin(pair);
         pair_serve(pair, NULL);
+        pair_channel(pair, (struct rpc_channel_config){});
+}
+
+static inline void pair_begin_with(struct pair *pair, const struct rpc_server_ops *ops, void *owner) {
+        pair_begin(pair);
+        pair_serve_as(pair, NULL, ops, owner);
         pair_channel(pair, (struct rpc_channel_config){});
 }
 
@@ -337,5 +349,25 @@ static inline void keep(struct pair *pair, struct rpc_call *call) {
         static const struct rpc_call_ops ops = { .gone = count_gone };
 
         pair->call = call;
+        rpc_call_set_ops(call, &ops, pair);
+}
+
+static inline void echo_message(struct rpc_call *call, const ProtobufCMessage *message, void *userdata) {
+        struct pair *pair = userdata;
+
+        pair->messages++;
+        cr_assert_geq(call_send_bytes(call, stdin_bytes(message)), 0);
+}
+
+static inline void echo_end(struct rpc_call *call, void *userdata _unused_) {
+        call_end(call);
+}
+
+/* Answers each message with as many bytes, and ends when the client does. */
+static inline void echo(struct pair *pair, struct rpc_call *call) {
+        static const struct rpc_call_ops ops = {
+                .message = echo_message, .half_closed = echo_end, .gone = count_gone
+        };
+
         rpc_call_set_ops(call, &ops, pair);
 }

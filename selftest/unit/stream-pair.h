@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #pragma once
 
-/* Two byte streams, one the other's peer, on one loop: what test-bytestream.c and test-tls.c play with. */
+/*
+ * Two byte streams, one the other's peer, on one loop: what test-bytestream.c and test-tls.c play with. And
+ * certificates, which are there for every test of who includes this.
+ */
 
 #include "buffer.h"
 #include "bytestream.h"
@@ -203,6 +206,14 @@ static inline void make_certs(void) {
                 fputs("The certificates for the tests could not be made.\n", stderr);
                 exit(EXIT_FAILURE);
         }
+}
+
+ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
+        make_certs();
+}
+
+ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
+        remove_certs();
 }
 
 static inline const char *cert_path(const char *name, const char *file) {

@@ -5,14 +5,6 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-        make_certs();
-}
-
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-        remove_certs();
-}
-
 /* What both kinds of stream must do: in clear, and under TLS. */
 struct fixture {
         sd_event *event;

@@ -3,14 +3,6 @@
 #include "rpc-pair.h"
 #include "stream-pair.h"
 
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-        make_certs();
-}
-
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-        remove_certs();
-}
-
 static void free_server(struct pair *pair) {
         pair->server = rpc_server_free(pair->server);
 }
@@ -281,9 +273,8 @@ Test(rpc_free, in_refused) {
         struct pair pair;
 
         pair_begin(&pair);
-        cr_assert_eq(rpc_server_new(&pair.server, pair.event, NULL, &ops, &pair), 0);
+        pair_serve_as(&pair, NULL, &ops, &pair);
         rpc_server_set_tls(pair.server, tls);
-        cr_assert_eq(rpc_server_listen(pair.server, &pair.address), 0);
         for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
                 fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
                 cr_assert_eq(connect(fds[i], &pair.address.any, pair.address.length), 0);
@@ -311,16 +302,6 @@ static void free_at_end(struct client *client) {
 
 static void free_at_writable(struct client *client) {
         free_channel(client->pair);
-}
-
-static void echo_message(struct rpc_call *call, const ProtobufCMessage *message, void *userdata _unused_) {
-        (void) call_send_bytes(call, stdin_bytes(message));
-}
-
-static void echo(struct pair *pair, struct rpc_call *call) {
-        static const struct rpc_call_ops ops = { .message = echo_message, .gone = count_gone };
-
-        rpc_call_set_ops(call, &ops, pair);
 }
 
 /* Some calls of which one frees the channel; all hear of it. */

@@ -7,14 +7,6 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-ReportHook(PRE_ALL)(struct criterion_test_set *tests) {
-        make_certs();
-}
-
-ReportHook(POST_ALL)(struct criterion_global_stats *stats) {
-        remove_certs();
-}
-
 struct fixture {
         sd_event *event;
         struct tls_context *server_tls, *client_tls;
