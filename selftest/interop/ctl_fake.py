@@ -37,6 +37,7 @@ def item(name, vm="net-vm", kind="Svc", status="Running", **more):
     )
 
 
+AGENT = item("givc-net-vm.service", kind="Mgr", Online=True, Since=1_700_000_000_000_000)
 STATUS = UnitStatus(
     Name="demo.service",
     Description="A demo",

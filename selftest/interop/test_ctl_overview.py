@@ -2,24 +2,14 @@
 """givcctl status, top and test ensure: what they show of a fleet made of grpcio, and of agents that are old or silent."""
 
 import contextlib
-import fcntl
 import json
-import os
-import pty
-import re
-import select
-import signal
-import struct
-import termios
 import threading
 
 import grpc
 import pytest
 
-from ctl_fake import TIMEOUT, Ctl, Fake, FakeFleet, UnitStatus, item, pb, running, serving
+from ctl_fake import AGENT, TIMEOUT, Ctl, Fake, FakeFleet, UnitStatus, item, pb, running, serving
 from patience import SLOWNESS
-
-AGENT = item("givc-net-vm.service", kind="Mgr", Online=True, Since=1_700_000_000_000_000)
 
 
 def test_a_unit_on_one_screen(ctl, fake, fleet):
@@ -202,50 +192,6 @@ def test_many_units_take_turns(crowded):
     assert {request.ServiceName for _, request in fake.requests} == names
     ctl("wait", *units)
     assert {request.UnitName for request in fleet.requests} == names
-
-
-def test_top_is_drawn_over_itself_on_a_terminal(ctl, fake):
-    fake.items = [AGENT]
-    master, slave = pty.openpty()
-    try:
-        with running(ctl.start("top", "--interval=200ms", stdout=slave)) as process:
-            os.close(slave)
-            seen = b""
-            while seen.count(b"\033[H\033[J") < 2:
-                assert select.select([master], [], [], TIMEOUT)[0]
-                seen += os.read(master, 4096)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(TIMEOUT) == 130
-    finally:
-        os.close(master)
-
-
-def on_terminal(ctl, columns, *arguments):
-    """What it prints on a terminal that is so wide."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
-    seen = b""
-    try:
-        with running(ctl.start(*arguments, stdout=slave)) as process:
-            os.close(slave)
-            with contextlib.suppress(OSError):  # EIO: all have closed it
-                while part := os.read(master, 4096):
-                    seen += part
-            assert process.wait(TIMEOUT) == 0
-    finally:
-        os.close(master)
-    return seen.decode().splitlines()
-
-
-@pytest.mark.parametrize("columns", [40, 60, 80, 120])
-@pytest.mark.parametrize("arguments", [["list-units", "net-vm"], ["top", "--limit=1"], ["query"]], ids=" ".join)
-def test_a_table_keeps_its_lines_on_a_narrow_terminal(ctl, fake, fleet, columns, arguments):
-    fake.items = [AGENT, item("a-name-as-long-as-those-that-there-are.service")]
-    fleet.detail.Status.Name = "a-name-as-long-as-those-that-there-are.service"
-    fleet.detail.Status.Description = "What it is, with more words than it takes to say so"
-    lines = on_terminal(ctl, columns, *arguments)
-    assert len(lines) == (3 if arguments == ["query"] else 2)
-    assert max(len(re.sub("\033\\[[0-9;]*[A-Za-z]", "", line)) for line in lines) <= columns
 
 
 @pytest.mark.parametrize("wrong", [["--interval=soon"], ["--interval=1ms"], ["--interval=infinity"], ["--limit=0"], ["x"]])
