@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent-link.h"
 
+#include "defer.h"
 #include "log.h"
 #include "message-ids.h"
 #include "ratelimit.h"
@@ -15,6 +16,9 @@
  * fleet.
  */
 #define CHANGES_PER_SEC (2 * REGISTRY_UNITS_MAX)
+/* Units that are told at once that their agent has come or gone, each to the bus and to everybody who
+ * watches. */
+#define UNITS_AT_ONCE 32
 /* Lines in the journal about one agent that comes and goes. */
 #define LINES_PER_MINUTE 6
 
@@ -27,6 +31,7 @@ struct agent_link {
         struct unit_poll *poll;
         struct rpc_client_call *watch;
         sd_event_source *timer; /* to watch again, or to read on */
+        sd_event_source *units; /* to tell those that the agent has come or gone */
         uint64_t retry_usec;
         struct ratelimit changes, lines;
         void (*told_ready)(struct registry_agent *agent, void *userdata); /* NULL: nobody asked for it */
@@ -49,6 +54,14 @@ static void tell(struct agent_link *link, int priority, const char *message_id, 
                         isempty(why) ? "." : ": ", strempty(why));
 }
 
+static int on_units(sd_event_source *source, void *userdata) {
+        struct agent_link *link = userdata;
+
+        if (registry_tell_online(link->registry, link->agent, UNITS_AT_ONCE))
+                defer_again(&link->units, on_units);
+        return 0;
+}
+
 static void set_online(struct agent_link *link, bool online, const char *why) {
         if (link->agent->online == online)
                 return;
@@ -58,6 +71,7 @@ static void set_online(struct agent_link *link, bool online, const char *why) {
                 tell(link, LOG_INFO, GIVC_MESSAGE_AGENT_BACK, "is back", NULL);
         link->connected = link->connected || online;
         registry_set_online(link->registry, link->agent, online);
+        defer_again(&link->units, on_units);
 }
 
 /* ---- watching ---- */
@@ -212,6 +226,10 @@ int agent_link_new(struct agent_link **ret, sd_event *event, struct registry *re
         if (r < 0)
                 return r;
         (void) sd_event_source_set_enabled(link->timer, SD_EVENT_OFF);
+        r = sd_event_add_defer(event, &link->units, on_units, link);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_enabled(link->units, SD_EVENT_OFF);
         r = unit_poll_new(&link->poll, event, registry, agent, poll_heard, link);
         if (r < 0)
                 return r;
@@ -228,6 +246,7 @@ struct agent_link *agent_link_free(struct agent_link *link) {
         if (!link)
                 return NULL;
         sd_event_source_disable_unref(link->timer);
+        sd_event_source_disable_unref(link->units);
         unit_poll_free(link->poll);
         if (link->watch)
                 rpc_client_cancel(link->watch);

@@ -178,7 +178,9 @@ static int insert_entry(struct registry *registry, struct registry_agent *agent,
         entry = malloc(sizeof(*entry) + n);
         if (!entry)
                 return -ENOMEM;
-        *entry = (struct registry_entry){ .agent = agent, .type = type, .stale = true };
+        *entry = (struct registry_entry){
+                .agent = agent, .type = type, .stale = true, .online = agent->online
+        };
         list_init(&entry->units);
         memcpy(entry->name, name, n);
         if (state)
@@ -489,15 +491,25 @@ void registry_set_state(
 }
 
 void registry_set_online(struct registry *registry, struct registry_agent *agent, bool online) {
-        struct registry_entry *unit;
-
         if (agent->online == online)
                 return;
         agent->online = online;
         agent->since_usec = now_usec(CLOCK_REALTIME);
         tell(registry, REGISTRY_UPDATED, agent->entry);
-        LIST_FOREACH(unit, &agent->units, units)
+}
+
+bool registry_tell_online(struct registry *registry, struct registry_agent *agent, unsigned max) {
+        struct registry_entry *unit;
+
+        LIST_FOREACH(unit, &agent->units, units) {
+                if (unit->online == agent->online)
+                        continue;
+                if (max-- == 0)
+                        return true;
+                unit->online = agent->online;
                 tell(registry, REGISTRY_UPDATED, unit);
+        }
+        return false;
 }
 
 /* What stands in s between prefix and ".service". */

@@ -32,6 +32,7 @@ struct registry_entry {
         struct component_type type;
         struct component_state state; /* the last that was heard of */
         bool stale;                   /* its agent should be asked for its state */
+        bool online;                  /* whether its agent was, when that was told of last */
         char *description;            /* NULL: none */
         /* Of an application, while it is told that it leaves as it has ended: its last state. Else NULL. */
         const Systemd__UnitStatus *ended;
@@ -165,10 +166,13 @@ void registry_set_state(
                 struct registry *registry, struct registry_entry *entry, const Systemd__UnitStatus *state);
 
 /*
- * Whether the agent is connected: told as a change of it and of all its units. Their state stays what was
- * last heard: it can be neither vouched for nor known to be wrong.
+ * Whether the agent is connected: told as a change of it and, by registry_tell_online(), of all its units.
+ * Their state stays what was last heard: it can be neither vouched for nor known to be wrong.
  */
 void registry_set_online(struct registry *registry, struct registry_agent *agent, bool online);
+/* Tells so many units that have not been told of since that was another: there may be thousands, and an
+ * agent can come and go. True: there may be more. */
+bool registry_tell_online(struct registry *registry, struct registry_agent *agent, unsigned max);
 
 /* "microvm@X.service" → X in name[], or -EINVAL. */
 int registry_vm_of_unit(const char *unit, char name[static REGISTRY_NAME_MAX + 1]);

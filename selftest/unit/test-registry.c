@@ -189,14 +189,37 @@ Test(registry, an_agent_that_is_lost_is_told_of_it_and_its_units_and_nothing_is_
         struct registry_agent *net = put_agent("net-vm", 8);
 
         put_unit(net, "a.service", 9, "active", "running");
+        put_unit(net, "b.service", 9, "active", "running");
         news();
         registry_set_online(registry, net, true);
-        cr_assert_str_eq(news(), "~givc-net-vm.service ~a.service");
+        cr_assert_str_eq(news(), "~givc-net-vm.service");
+        cr_assert(registry_tell_online(registry, net, 1));
+        cr_assert_str_eq(news(), "~b.service");
+        cr_assert_not(registry_tell_online(registry, net, 1));
+        cr_assert_str_eq(news(), "~a.service");
+        cr_assert_not(registry_tell_online(registry, net, 1));
         registry_set_online(registry, net, true);
+        cr_assert_not(registry_tell_online(registry, net, 1));
         cr_assert_str_eq(news(), "");
         registry_set_online(registry, net, false);
-        cr_assert_str_eq(news(), "~givc-net-vm.service ~a.service");
+        cr_assert_not(registry_tell_online(registry, net, 2));
+        cr_assert_str_eq(news(), "~givc-net-vm.service ~b.service ~a.service");
         cr_assert_str_eq(component_state_text(registry_find(registry, "a.service")->state), "Running");
+}
+
+Test(registry, who_comes_back_at_once_has_units_that_are_told_nothing) {
+        struct registry_agent *net = put_agent("net-vm", 8);
+
+        put_unit(net, "a.service", 9, "active", "running");
+        news();
+        registry_set_online(registry, net, true);
+        registry_set_online(registry, net, false);
+        cr_assert_not(registry_tell_online(registry, net, 1));
+        cr_assert_str_eq(news(), "~givc-net-vm.service ~givc-net-vm.service");
+        registry_set_online(registry, net, true);
+        put_unit(net, "new.service", 9, "active", "running");
+        cr_assert_not(registry_tell_online(registry, net, 1));
+        cr_assert_str_eq(news(), "~givc-net-vm.service +new.service ~a.service");
 }
 
 Test(registry, a_name_is_held_once) {
