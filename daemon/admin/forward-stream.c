@@ -13,12 +13,14 @@ struct stream {
         const char *vm;
         const char *method;
         struct rpc_client_call *source; /* the agent's side */
+        struct quota_charge charge;
 };
 
 /* Nothing of the agent's comes any more. The call, whose memory this is, is the caller's to end. */
 static void detach(struct stream *stream) {
         list_remove(&stream->streams);
         stream->source = rpc_client_cancel(stream->source);
+        quota_release(&stream->charge);
 }
 
 /* ---- from the agent ---- */
@@ -49,6 +51,7 @@ static void source_finished(
 
         list_remove(&stream->streams);
         stream->source = NULL;
+        quota_release(&stream->charge);
         if (status->code == RPC_OK)
                 rpc_call_finish(stream->call, status);
         else
@@ -119,8 +122,11 @@ void forward_stream(struct manager *manager, struct rpc_call *call, const struct
 
         stream->call = call;
         stream->method = target->method;
-        r = open_source(stream, agent, target, request);
+        r = forward_charge(call, request, &stream->charge);
+        if (r >= 0)
+                r = open_source(stream, agent, target, request);
         if (r < 0) {
+                quota_release(&stream->charge);
                 answer_fail(call, RPC_RESOURCE_EXHAUSTED, "cannot call agent %s: %s", agent->entry->name,
                                 strerror(-r));
                 return;

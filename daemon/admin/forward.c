@@ -15,6 +15,7 @@ struct forward {
         bool quiet;
         uint64_t begin_usec;
         struct rpc_client_call *pending;
+        struct quota_charge charge;
 };
 
 /* ---- where to ---- */
@@ -63,6 +64,12 @@ uint64_t forward_deadline(const struct rpc_call *call) {
         return deadline == USEC_INFINITY ? usec_add(now_usec(CLOCK_MONOTONIC), FORWARD_USEC) : deadline;
 }
 
+int forward_charge(struct rpc_call *call, const ProtobufCMessage *request, struct quota_charge *charge) {
+        size_t n = protobuf_c_message_get_packed_size(request);
+
+        return quota_charge(rpc_call_peer(call)->account, QUOTA_BYTES, n, charge) < 0 ? -ENOBUFS : 0;
+}
+
 /* ---- the way back ---- */
 
 void forward_fail(
@@ -104,6 +111,7 @@ static void agent_answered(
         struct forward *forward = userdata;
 
         forward->pending = NULL;
+        quota_release(&forward->charge);
         log_end(forward, status);
         if (status->code == RPC_OK)
                 rpc_call_reply(forward->call, response);
@@ -115,6 +123,7 @@ static void call_gone(struct rpc_call *call, void *userdata) {
         struct forward *forward = userdata;
 
         forward->pending = rpc_client_cancel(forward->pending);
+        quota_release(&forward->charge);
 }
 
 static const struct rpc_call_ops call_ops = { .gone = call_gone };
@@ -147,9 +156,12 @@ void forward_unary(struct manager *manager, struct rpc_call *call, const struct 
                 forward->unit = arena_strdup(arena, target->unit);
         forward->quiet = target->quiet;
         forward->begin_usec = now_usec(CLOCK_MONOTONIC);
-        r = rpc_channel_unary(agent_link_channel(agent->link), target->service, target->method, request,
-                        &options, agent_answered, forward, &forward->pending);
+        r = forward_charge(call, request, &forward->charge);
+        if (r >= 0)
+                r = rpc_channel_unary(agent_link_channel(agent->link), target->service, target->method,
+                                request, &options, agent_answered, forward, &forward->pending);
         if (r < 0) {
+                quota_release(&forward->charge);
                 answer_fail(call, RPC_RESOURCE_EXHAUSTED, "cannot call agent %s: %s", agent->entry->name,
                                 strerror(-r));
                 return;

@@ -32,6 +32,11 @@ struct registry_agent *forward_find_agent(struct manager *manager, struct rpc_ca
 /* CLOCK_MONOTONIC: until when a call that is passed on for this one may take. */
 uint64_t forward_deadline(const struct rpc_call *call);
 /*
+ * Counts a copy of the request, which waits as long as the agent does not read it, as the caller's bytes:
+ * *charge is to be released when the call to the agent has ended. 0, or -ENOBUFS: they are too many.
+ */
+int forward_charge(struct rpc_call *call, const ProtobufCMessage *request, struct quota_charge *charge);
+/*
  * Ends the call as another, made for it to the agent of that VM, has failed: UNIMPLEMENTED says that the VM
  * does not offer what was asked for.
  */

@@ -34,6 +34,7 @@ struct start {
         struct registry_observer observer;       /* while its agent is waited for */
         struct registry_reservation reservation; /* from then on */
         struct rpc_client_call *pending;         /* while the agent starts it */
+        struct quota_charge charge;              /* of what it is sent */
         sd_event_source *timer;                  /* the deadline, and the time to look again */
 };
 
@@ -53,6 +54,7 @@ static void stop(struct start *start) {
         registry_release(&start->reservation);
         if (start->pending)
                 start->pending = rpc_client_cancel(start->pending);
+        quota_release(&start->charge);
         start->timer = sd_event_source_disable_unref(start->timer);
 }
 
@@ -219,10 +221,12 @@ static void start_instance(struct start *start, int first) {
                 request.unitname = start->reservation.name;
                 request.n_args = start->request->n_args;
                 request.args = start->request->args;
+                r = forward_charge(start->call, &request.base, &start->charge);
+        }
+        if (r >= 0)
                 r = rpc_channel_unary(agent_link_channel(agent->link),
                                 &systemd__unit_control_service__descriptor, "StartApplication",
                                 &request.base, &options, agent_answered, start, &start->pending);
-        }
         if (r < 0)
                 fail(start, RPC_RESOURCE_EXHAUSTED, "cannot start an instance of %s: %s",
                                 start->request->appname, strerror(-r));

@@ -208,7 +208,7 @@ class Watcher:
 
 class Agent:
     """An agent of a VM, with units that set() moves. Without watch it is a deployed one, which can only be asked. services
-    are more of it, by name."""
+    are more of it, by name: implementations, or handlers of grpcio's."""
 
     def __init__(self, certificates, vm, watch=True, services=None):
         self.vm = vm
@@ -239,7 +239,8 @@ class Agent:
         if self._watch:
             self._server.add_generic_rpc_handlers((pb.handler("systemd.UnitWatchService", self),))
         for name, service in self._services.items():
-            self._server.add_generic_rpc_handlers((pb.handler(name, service),))
+            handler = service if isinstance(service, grpc.GenericRpcHandler) else pb.handler(name, service)
+            self._server.add_generic_rpc_handlers((handler,))
         port = self._server.add_secure_port(
             f"127.0.0.1:{self._port}", grpc.ssl_server_credentials([(key, certificate)], ca, True)
         )

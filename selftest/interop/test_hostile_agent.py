@@ -2,6 +2,7 @@
 """givc-admin and a VM that has a certificate and means harm: what its agent says, and how often it comes."""
 
 import queue
+import threading
 
 import grpc
 import pytest
@@ -99,3 +100,21 @@ def test_who_changes_settings_all_the_time_is_refused_and_others_are_not(admin):
             stub.SetTimezone(TimezoneRequest(Timezone=zone), timeout=TIMEOUT)
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and i == 30
     admin.stub("net-vm").SetTimezone(TimezoneRequest(Timezone="UTC"), timeout=TIMEOUT)
+
+
+def test_what_an_agent_does_not_read_is_its_callers(certificates, admin):  # noqa: F811
+    """Of whom each has 10 MiB, and requests of less than 8 here."""
+    name, hold = "notify.UserNotificationService", threading.Event()
+    unread = grpc.stream_unary_rpc_method_handler(lambda requests, context: hold.wait(TIMEOUT))
+    services = {name: grpc.method_handlers_generic_handler(name, {"NotifyUser": unread})}
+    request = pb.msg("admin.UserNotificationRequest")(VmName="app-vm")
+    request.Notification.Message = "x" * 900_000
+    ended = queue.Queue()
+    with Agent(certificates, "app-vm", services=services) as agent:
+        stubs = [agent.register(admin, APPVM), *(admin.stub("app-vm") for _ in range(3))]
+        Watcher(admin).expect_entry(agent.name, Online=True)
+        for stub in stubs * 2:
+            stub.NotifyUser.future(request, timeout=TIMEOUT).add_done_callback(ended.put)
+        first = ended.get(timeout=TIMEOUT / 2)
+        assert first.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "cannot call agent" in first.details()
+        hold.set()
