@@ -7,9 +7,14 @@ import subprocess
 import grpc
 import pytest
 
+import h2raw
 import harness
 import transports
 from ctl_fake import certs, ctl, fake, fleet, handlers, program  # noqa: F401 (for the tests of givcctl)
+
+# What one connection may make the server hold, whatever it does: requests under way (8 MiB), answers that it does not
+# read (4 MiB and a last one of 4 MiB), and what the allocator makes of it.
+GROWTH_KIB = 24 * 1024
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +69,30 @@ def plain_stub(plain_server):
     """grpcio's, to plain_server: a client that behaves."""
     with grpc.insecure_channel(f"ipv4:{plain_server.address}", transports.OPTIONS) as channel:
         yield harness.pb.stub(channel, "echo.Echo")
+
+
+class Victim:
+    def __init__(self, server):
+        self.server = server
+        self.address = server.address
+
+    def connect(self, *settings):
+        return h2raw.connect(self.address, *settings)
+
+
+@pytest.fixture
+def victim(plain_server):
+    """A server under attack, with a client that holds a connection all the while, and wants to be served after."""
+    with grpc.insecure_channel(f"ipv4:{plain_server.address}", transports.OPTIONS) as channel:
+        stub = harness.pb.stub(channel, "echo.Echo")
+        held = stub.Unary.future(harness.Request(tag="held", hang=True))
+        plain_server.expect("open", tag="held")
+        plain_server.forget_peak()
+        before = plain_server.peak_kib()
+        yield Victim(plain_server)
+        assert plain_server.peak_kib() - before <= GROWTH_KIB
+        assert stub.Unary(harness.Request(payload=b"still"), timeout=harness.TIMEOUT).payload == b"still"
+        assert not held.done()
+        with grpc.insecure_channel(f"ipv4:{plain_server.address}", transports.OPTIONS) as another:
+            stub = harness.pb.stub(another, "echo.Echo")
+            assert stub.Unary(harness.Request(payload=b"new"), timeout=harness.TIMEOUT).payload == b"new"

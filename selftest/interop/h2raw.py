@@ -84,9 +84,18 @@ def grpc_headers(path="/echo.Echo/Unary", *more, method="POST", content_type="ap
     )
 
 
+def grpc_headers_without(name):
+    return tuple(header for header in grpc_headers() if header[0] != name)
+
+
 def grpc_message(data, flag=0, length=None):
     """A Length-Prefixed-Message; length is what it says of itself where that is not true."""
     return struct.pack(">BI", flag, len(data) if length is None else length) + data
+
+
+# A header block of a request, and that request's beginning.
+BLOCK = hpack(*grpc_headers())
+OPEN = frame(HEADERS, END_HEADERS, 1, BLOCK)
 
 
 class _Header(ctypes.Structure):
