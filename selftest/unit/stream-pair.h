@@ -234,3 +234,35 @@ static inline struct tls_context *load_tls(const char *name) {
                         "%s", error);
         return tls;
 }
+
+/* --- both ends, with the certificates of two members (NULL: in clear) --- */
+
+struct fixture {
+        sd_event *event;
+        struct tls_context *server_tls, *client_tls;
+        struct end server, client;
+};
+
+static inline void fixture_init(struct fixture *f, const char *server, const char *client) {
+        *f = (struct fixture){
+                .event = new_loop(),
+                .server_tls = server ? load_tls(server) : NULL,
+                .client_tls = client ? load_tls(client) : NULL,
+        };
+}
+
+static inline void fixture_clear(struct fixture *f) {
+        end_clear(&f->client);
+        end_clear(&f->server);
+        tls_context_unref(f->server_tls);
+        tls_context_unref(f->client_tls);
+        sd_event_unref(f->event);
+}
+
+/* Connects with the two members' certificates until both have come to an end of the handshake. */
+static inline void shake_hands(
+                struct fixture *f, const char *server, const char *client, const char *server_name) {
+        fixture_init(f, server, client);
+        connect_ends(f->event, &f->server, f->server_tls, &f->client, f->client_tls, server_name);
+        RUN_UNTIL(f->event, (f->server.ready || f->server.closed) && (f->client.ready || f->client.closed));
+}

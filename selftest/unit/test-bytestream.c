@@ -6,31 +6,13 @@
 #include <sys/epoll.h>
 
 /* What both kinds of stream must do: in clear, and under TLS. */
-struct fixture {
-        sd_event *event;
-        struct tls_context *server_tls, *client_tls; /* NULL: in clear */
-        struct end server, client;
-};
-
-static void fixture_init(struct fixture *f, bool tls) {
-        *f = (struct fixture){ .event = new_loop() };
-        if (tls) {
-                f->server_tls = load_tls("admin-vm");
-                f->client_tls = load_tls("app-vm");
-        }
+static void begin(struct fixture *f, bool tls) {
+        fixture_init(f, tls ? "admin-vm" : NULL, tls ? "app-vm" : NULL);
 }
 
 static void fixture_connect(struct fixture *f) {
         connect_ends(f->event, &f->server, f->server_tls, &f->client, f->client_tls, "admin-vm");
         RUN_UNTIL(f->event, f->server.ready && f->client.ready);
-}
-
-static void fixture_clear(struct fixture *f) {
-        end_clear(&f->client);
-        end_clear(&f->server);
-        tls_context_unref(f->server_tls);
-        tls_context_unref(f->client_tls);
-        sd_event_unref(f->event);
 }
 
 static uint8_t pattern(size_t i) {
@@ -82,7 +64,7 @@ static void transfer_both_ways(bool tls) {
 
         for (size_t i = 0; i < TRANSFER; i++)
                 data[i] = pattern(i);
-        fixture_init(&f, tls);
+        begin(&f, tls);
         fixture_connect(&f);
         writers[0] = (struct writer){ .end = &f.server, .data = data };
         writers[1] = (struct writer){ .end = &f.client, .data = data, .turn = 3 };
@@ -112,7 +94,7 @@ Test(bytestream, ten_megabytes_both_ways_under_tls) {
 static void say_goodbye(bool tls) {
         struct fixture f;
 
-        fixture_init(&f, tls);
+        begin(&f, tls);
         fixture_connect(&f);
         cr_assert(bytestream_write(f.client.stream, "last words", 10) == 0);
         f.client.stream = bytestream_free(f.client.stream); /* flushes */
@@ -137,7 +119,7 @@ Test(bytestream, after_the_peer_has_ended_its_side_we_can_still_write) {
         int fd;
         char data[16];
 
-        fixture_init(&f, false);
+        begin(&f, false);
         fd = accept_raw(f.event, &server, NULL, PATIENCE_USEC);
         cr_assert(write(fd, "question", 8) == 8);
         cr_assert(shutdown(fd, SHUT_WR) == 0);
@@ -153,7 +135,7 @@ Test(bytestream, after_the_peer_has_ended_its_side_we_can_still_write) {
 Test(bytestream, a_tls_stream_cut_short_is_an_error) {
         struct fixture f;
 
-        fixture_init(&f, true);
+        begin(&f, true);
         fixture_connect(&f);
         cr_assert(shutdown(bytestream_fd(f.client.stream), SHUT_WR) == 0);
         RUN_UNTIL(f.event, f.server.closed);
@@ -168,7 +150,7 @@ Test(bytestream, a_reset_is_an_error) {
         struct rpc_address address;
         int fd, listener;
 
-        fixture_init(&f, false);
+        begin(&f, false);
         listener = listen_on("127.0.0.1:0", &address);
         cr_assert(bytestream_new_connecting(&f.client.stream, f.event, &address, NULL, NULL, PATIENCE_USEC,
                                   &end_ops, &f.client) == 0);
@@ -192,7 +174,7 @@ Test(bytestream, nobody_listens) {
         struct fixture f;
         int fd;
 
-        fixture_init(&f, false);
+        begin(&f, false);
         fd = listen_on("127.0.0.1:0", &address);
         close(fd);
         cr_assert(bytestream_new_connecting(&f.client.stream, f.event, &address, NULL, NULL, PATIENCE_USEC,
@@ -209,7 +191,7 @@ Test(bytestream, an_error_known_at_once_is_told_later) {
         const char *error;
         struct fixture f;
 
-        fixture_init(&f, false);
+        begin(&f, false);
         cr_assert(rpc_address_parse(&address, "/nowhere/at/all", &error) == 0);
         cr_assert(bytestream_new_connecting(&f.client.stream, f.event, &address, NULL, NULL, PATIENCE_USEC,
                                   &end_ops, &f.client) == 0);
@@ -225,7 +207,7 @@ Test(bytestream, a_host_that_does_not_answer_is_given_up) {
         int listener, fillers[3];
 
         /* A full backlog drops what comes: the same as a dead address. */
-        fixture_init(&f, false);
+        begin(&f, false);
         listener = listen_on("127.0.0.1:0", &address);
         cr_assert(listen(listener, 0) == 0);
         for (size_t i = 0; i < ELEMENTSOF(fillers); i++) {
@@ -246,7 +228,7 @@ Test(bytestream, a_host_that_does_not_answer_is_given_up) {
 static void talk_at(const char *address, bool tls) {
         struct fixture f;
 
-        fixture_init(&f, tls);
+        begin(&f, tls);
         connect_ends_at(f.event, address, &f.server, f.server_tls, &f.client, f.client_tls, "admin-vm");
         RUN_UNTIL(f.event, f.server.ready && f.client.ready);
         cr_assert(bytestream_write(f.client.stream, "hello", 5) == 0);
@@ -280,7 +262,7 @@ Test(bytestream, vsock_where_the_kernel_has_it) {
 Test(bytestream, tcp_options_are_set_on_both_ends) {
         struct fixture f;
 
-        fixture_init(&f, false);
+        begin(&f, false);
         fixture_connect(&f);
         for (int i = 0; i < 2; i++) {
                 int fd = bytestream_fd(i ? f.server.stream : f.client.stream), value;
@@ -300,7 +282,7 @@ static void slow_reader(bool tls) {
         size_t written = 0, pending;
         struct fixture f;
 
-        fixture_init(&f, tls);
+        begin(&f, tls);
         fixture_connect(&f);
         bytestream_set_reading(f.server.stream, false);
         do {
@@ -349,7 +331,7 @@ Test(bytestream, readers_that_stop_early_lose_nothing) {
         for (size_t i = 0; i < 100000; i++)
                 data[i] = pattern(i);
         for (int i = 0; i < 3; i++) {
-                fixture_init(&f[i], false);
+                begin(&f[i], false);
                 f[i].event = i == 0 ? f[0].event : (sd_event_unref(f[i].event), sd_event_ref(f[0].event));
                 f[i].server_tls = i == 0 ? load_tls("admin-vm") : tls_context_ref(f[0].server_tls);
                 f[i].client_tls = i == 0 ? load_tls("app-vm") : tls_context_ref(f[0].client_tls);
@@ -378,7 +360,7 @@ Test(bytestream, writers_that_take_turns_are_not_mixed_up) {
         char data[2] = { 'a', 'b' };
 
         for (int i = 0; i < 2; i++) {
-                fixture_init(&f[i], false);
+                begin(&f[i], false);
                 f[i].event = i == 0 ? f[0].event : (sd_event_unref(f[1].event), sd_event_ref(f[0].event));
                 f[i].server_tls = i == 0 ? load_tls("admin-vm") : tls_context_ref(f[0].server_tls);
                 f[i].client_tls = i == 0 ? load_tls("app-vm") : tls_context_ref(f[0].client_tls);
@@ -403,7 +385,7 @@ Test(bytestream, one_busy_reader_does_not_starve_the_loop) {
         struct fixture f;
         size_t before;
 
-        fixture_init(&f, true);
+        begin(&f, true);
         fixture_connect(&f);
         bytestream_set_reading(f.server.stream, false);
         cr_assert(bytestream_write(f.client.stream, data, 1024 * 1024) == 0);
@@ -432,7 +414,7 @@ Test(bytestream, who_is_never_done_lets_others_have_their_turn) {
         unsigned turns = 0;
 
         for (int i = 0; i < 2; i++) {
-                fixture_init(&f[i], i == 0);
+                begin(&f[i], i == 0);
                 if (i == 1) {
                         sd_event_unref(f[1].event);
                         f[1].event = sd_event_ref(f[0].event);
@@ -463,7 +445,7 @@ static void free_here(struct end *end) {
 static void free_in(bool tls, int where) {
         struct fixture f;
 
-        fixture_init(&f, tls);
+        begin(&f, tls);
         if (where == 0)
                 f.server.on_ready = free_here;
         connect_ends(f.event, &f.server, f.server_tls, &f.client, f.client_tls, "admin-vm");
@@ -505,7 +487,7 @@ Test(bytestream, freed_in_closed) {
         struct fixture f;
         int fd;
 
-        fixture_init(&f, false);
+        begin(&f, false);
         f.server_tls = load_tls("admin-vm");
         f.server.on_closed = free_here;
         fd = accept_raw(f.event, &f.server, f.server_tls, PATIENCE_USEC);
@@ -521,7 +503,7 @@ Test(bytestream, freed_before_anything_happens) {
         const char *error;
         struct fixture f;
 
-        fixture_init(&f, true);
+        begin(&f, true);
         cr_assert(rpc_address_parse(&address, "127.0.0.1:1", &error) == 0);
         cr_assert(bytestream_new_connecting(&f.client.stream, f.event, &address, f.client_tls, "admin-vm",
                                   PATIENCE_USEC, &end_ops, &f.client) == 0);
