@@ -81,14 +81,19 @@ bool output_has_stats(const Stats__StatsResponse *stats) {
         return stats->memory && stats->load && stats->process;
 }
 
+json_t *output_real_json(double value) {
+        return json_real(value) ?: json_null();
+}
+
 static json_t *processes_json(Stats__ProcessStat *const *processes, size_t n) {
         json_t *list = json_array();
 
         for (size_t i = 0; i < n; i++)
                 json_array_append_new(list,
-                                json_pack("{s:o*,s:f,s:f,s:I}", "name", output_text_json(processes[i]->name),
-                                                "user", processes[i]->user, "sys", processes[i]->sys,
-                                                "res_set_size", (json_int_t) processes[i]->ressetsize));
+                                json_pack("{s:o*,s:o,s:o,s:I}", "name", output_text_json(processes[i]->name),
+                                                "user", output_real_json((double) processes[i]->user), "sys",
+                                                output_real_json((double) processes[i]->sys), "res_set_size",
+                                                (json_int_t) processes[i]->ressetsize));
         return list;
 }
 
@@ -97,10 +102,11 @@ json_t *output_stats_json(const char *vm, const Stats__StatsResponse *stats) {
         const Stats__LoadStats *load = stats->load;
         const Stats__ProcessStats *process = stats->process;
 
-        return json_pack("{s:s,s:{s:I,s:I,s:I,s:I},s:[f,f,f],s:{s:I,s:I,s:o,s:o}}", "vm", vm, "memory",
+        return json_pack("{s:s,s:{s:I,s:I,s:I,s:I},s:[o,o,o],s:{s:I,s:I,s:o,s:o}}", "vm", vm, "memory",
                         "total", (json_int_t) memory->total, "free", (json_int_t) memory->free, "available",
                         (json_int_t) memory->available, "cached", (json_int_t) memory->cached, "load",
-                        load->load1min, load->load5min, load->load15min, "process", "total",
+                        output_real_json((double) load->load1min), output_real_json((double) load->load5min),
+                        output_real_json((double) load->load15min), "process", "total",
                         (json_int_t) process->total, "running", (json_int_t) process->running,
                         "cpu_processes", processes_json(process->cpuprocesses, process->n_cpuprocesses),
                         "mem_processes", processes_json(process->memprocesses, process->n_memprocesses));

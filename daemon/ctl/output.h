@@ -84,6 +84,8 @@ int output_details(FILE *file, const char *vm, Systemd__UnitDetail *const *detai
 json_t *output_units_json(const char *vm, Systemd__UnitDetail *const *details, size_t n);
 /* A peer's text; what is no UTF-8 cannot stand in JSON, and is escaped. NULL: ENOMEM. */
 json_t *output_text_json(const char *text);
+/* Null where there is no such number in JSON: NaN, infinity. NULL: ENOMEM. */
+json_t *output_real_json(double value);
 /* Whether an agent's answer has all three parts: as proto3 has it, each may be missing. */
 bool output_has_stats(const Stats__StatsResponse *stats);
 /* Of such an answer. */

@@ -15,8 +15,8 @@
 
 #define INTERVAL_USEC (2 * USEC_PER_SEC)
 /* The admin asks 128 VMs for one peer at once: others may look at the fleet in our name. */
-#define AT_ONCE       64
-#define MIB           (1024 * 1024)
+#define AT_ONCE 64
+#define MIB     (1024 * 1024)
 
 struct vm {
         struct vm *next;
@@ -141,10 +141,11 @@ static const char *state_of(const struct vm *vm) {
 static json_t *vm_json(const struct vm *vm) {
         if (!vm->answered)
                 return json_pack("{s:s,s:o}", "vm", vm->name, "error", output_text_json(state_of(vm)));
-        return json_pack("{s:s,s:f,s:I,s:I,s:I,s:I,s:o*,s:f}", "vm", vm->name, "load", vm->load, "memory",
-                        (json_int_t) vm->memory, "available", (json_int_t) vm->available, "processes",
-                        (json_int_t) vm->processes, "running", (json_int_t) vm->running, "busiest",
-                        output_text_json(strempty(vm->busiest)), "cpu", vm->cpu);
+        return json_pack("{s:s,s:o,s:I,s:I,s:I,s:I,s:o*,s:o}", "vm", vm->name, "load",
+                        output_real_json(vm->load), "memory", (json_int_t) vm->memory, "available",
+                        (json_int_t) vm->available, "processes", (json_int_t) vm->processes, "running",
+                        (json_int_t) vm->running, "busiest", output_text_json(strempty(vm->busiest)), "cpu",
+                        output_real_json(vm->cpu));
 }
 
 static int print_json(const struct top *top) {

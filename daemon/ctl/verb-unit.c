@@ -69,10 +69,6 @@ struct monitor {
         const char *what;
 };
 
-static json_t *real_json(double value) {
-        return json_real(value) ?: json_null(); /* JSON has no infinity */
-}
-
 static void on_measured(struct rpc_client_call *call, const ProtobufCMessage *message, void *userdata) {
         const Systemd__UnitResourceResponse *measured = (const Systemd__UnitResourceResponse *) message;
         double cpu = measured->cpu_usage, memory = (double) measured->memory_usage;
@@ -81,8 +77,8 @@ static void on_measured(struct rpc_client_call *call, const ProtobufCMessage *me
 
         if (monitor->session->options->json)
                 r = output_json(stdout,
-                                json_pack("{s:o,s:o}", "cpu_usage", real_json(cpu), "memory_usage",
-                                                real_json(memory)));
+                                json_pack("{s:o,s:o}", "cpu_usage", output_real_json(cpu), "memory_usage",
+                                                output_real_json(memory)));
         else
                 printf("cpu %6.2f %%  memory %6.2f %%\n", cpu, memory);
         if (r < 0)
