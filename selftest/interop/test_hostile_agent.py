@@ -115,6 +115,6 @@ def test_what_an_agent_does_not_read_is_its_callers(certificates, admin):  # noq
         Watcher(admin).expect_entry(agent.name, Online=True)
         for stub in stubs * 2:
             stub.NotifyUser.future(request, timeout=TIMEOUT).add_done_callback(ended.put)
-        first = ended.get(timeout=TIMEOUT / 2)
-        assert first.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "cannot call agent" in first.details()
+        # When it is to be passed on, or while it comes.
+        assert ended.get(timeout=TIMEOUT / 2).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         hold.set()
