@@ -32,6 +32,7 @@ struct application_start {
         struct whitelist_unit unit;
         struct unit_transient transient;
         struct unit_operation *operation;
+        struct quota_charge charge; /* when its caller has gone: one of his operations all the same */
         sd_event_source *hand_over;
         uint64_t begin_usec;
         bool ended;
@@ -45,6 +46,7 @@ static void start_free(struct application_start *start) {
         list_remove(&start->starts);
         sd_event_source_disable_unref(start->hand_over);
         unit_operation_cancel(start->operation);
+        quota_release(&start->charge);
         for (size_t i = 0; i < start->transient.n_arguments; i++)
                 free(start->transient.arguments[i]);
         free((char **) start->transient.arguments);
@@ -326,10 +328,11 @@ static struct application_start *start_new(struct manager *manager, struct rpc_c
         return start;
 }
 
-static void on_gone(_unused_ struct rpc_call *call, void *userdata) {
+static void on_gone(struct rpc_call *call, void *userdata) {
         struct application_start *start = userdata;
 
         log_outcome(start, RPC_CANCELLED, "the caller has gone; systemd goes on");
+        (void) quota_charge(rpc_call_peer(call)->account, QUOTA_OPERATIONS, 1, &start->charge);
         start->call = NULL;
 }
 

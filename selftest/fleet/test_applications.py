@@ -201,6 +201,21 @@ def test_start_and_stop(apps):
     assert apps.running() == []
 
 
+def test_who_does_not_wait_for_what_he_starts_has_not_started_less(apps):
+    """While systemd is out of reach, it stays one of his 20 operations."""
+    request = apps.pb.msg('systemd.AppUnitRequest')
+    bus = apps.unit('dbus.service')['MainPID']
+    apps.fleet.run(VM, ['kill', '-STOP', bus], check=True)
+    try:
+        calls = [apps.agent.StartApplication.future(request(UnitName=f'sleeper@{n}.service'), timeout=2) for n in range(20)]
+        assert {call.code() for call in calls} == {StatusCode.DEADLINE_EXCEEDED}
+        code, details = apps.refusal(apps.agent.StartApplication, request(UnitName='sleeper@20.service'), timeout=STEADY)
+        assert code is StatusCode.RESOURCE_EXHAUSTED and 'may have 20 now' in details
+    finally:
+        apps.fleet.run(VM, ['kill', '-CONT', bus], check=True)
+    apps.fleet.wait_for(lambda: len(apps.running()) == 20, VM, what='all of them run')
+
+
 def test_the_lowest_free_number(apps):
     assert [apps.start('sleeper') for _ in range(3)] == [f'sleeper@{n}.service' for n in range(3)]
     apps.operate('StopApplication', 'sleeper@1.service')
