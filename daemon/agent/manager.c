@@ -440,12 +440,20 @@ static void replace_tls(struct manager *manager, struct tls_context *tls) {
 
 /* Another admin: register there. */
 static int replace_registration(struct manager *manager) {
+        struct registration *new;
         int r;
 
-        manager->registration = registration_free(manager->registration);
-        r = registration_new(&manager->registration, manager);
+        /* It is through this one, now, that everybody's calls come. */
+        r = rpc_server_trust(manager->server, manager->config.admin.name);
+        if (r < 0)
+                return r;
+        r = registration_new(&new, manager);
+        if (r < 0)
+                return r;
+        registration_free(manager->registration);
+        manager->registration = new;
         bus_object_admin_changed(manager->bus_object);
-        return r;
+        return 0;
 }
 
 /* All of it or, on any failure (which has been logged), nothing. */
