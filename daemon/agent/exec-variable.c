@@ -11,11 +11,12 @@
 /* clang-format off */
 static const char *const harmful[] = {
         /* By their shape: where something is looked for, what is added to a command line, what is run. */
-        "*PATH", "*_DIRS", "*OPTIONS", "*OPTS", "*_OPT", "*FLAGS", "*PRELOAD", "*_MODULES", "*_PLUGINS",
-        "*_COMMAND", "*NULLCMD", "*_RSH", "*_SSH", "*ASKPASS", "*PAGER", "*EDITOR",
+        "*PATH", "*_DIRS", "*_DIRECTORY", "*CONFIG", "*_CONF", "*_CONFIG_DIR", "*_CONFIG_FILE", "*OPTIONS",
+        "*OPTS", "*OPT", "*FLAGS", "*PRELOAD", "*_MODULES", "*_PLUGINS", "*_COMMAND", "*NULLCMD",
+        "*_RSH", "*_SSH", "*ASKPASS", "*PAGER", "*EDITOR",
         /* The dynamic linker and the C library (GCONV_PATH and others are above). */
-        "LD_*", "GLIBC_*", "GETCONF_DIR", "HOSTALIASES", "LOCALDOMAIN", "MALLOC_*", "RESOLV_*", "TMPDIR",
-        "TZDIR",
+        "LD_*", "GLIBC_*", "GETCONF_DIR", "HOSTALIASES", "LOCALDOMAIN", "LOCALE_ARCHIVE*",
+        "MALLOC_*", "RESOLV_*", "TMPDIR", "TZDIR",
         /* Shells: files that are read, text that is evaluated, and which shell others start. */
         "BASH*", "ENV", "GLOBIGNORE", "IFS", "INPUTRC", "PS4", "SHELL", "TMPPREFIX", "ZDOTDIR",
         /* Interpreters, and what brings them their packages. */
@@ -24,8 +25,8 @@ static const char *const harmful[] = {
         "RUBY*", "TCL*",
         /* Tools that are told programs or configuration by variables. */
         "BROWSER", "CARGO*", "CVS_*", "DBUS_*", "EXINIT", "GIT_*", "GNUPGHOME", "KRB5*", "LESS*", "MAKE*",
-        "NIX_*", "RSYNC_*", "RUST*", "SSH_*", "SUDO_*", "SVN_*", "SYSTEMD_*", "TAPE", "TERMCAP", "TERMINFO",
-        "VIM*", "VISUAL", "WGETRC",
+        "NETRC", "NIX_*", "RSYNC_*", "RUST*", "SSH_*", "SUDO_*", "SVN_*", "SYSTEMD_*", "TAPE", "TERMCAP",
+        "TERMINFO", "VIM*", "VISUAL", "WGETRC",
         /* Where nearly everything looks for its configuration. */
         "HOME", "XDG_CONFIG_*", "XDG_DATA_*",
         /* Libraries that load modules, and whom those for TLS trust. */

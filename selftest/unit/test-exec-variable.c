@@ -29,6 +29,8 @@ Test(exec_variable, what_others_are_known_to_act_on_is_refused) {
                 "SSH_ASKPASS", "RSYNC_RSH", "DBUS_SYSTEM_BUS_ADDRESS", "XDG_CONFIG_HOME", "GTK_MODULES",
                 "GTK3_MODULES", "GIO_EXTRA_MODULES", "GDK_PIXBUF_MODULE_FILE", "QT_PLUGIN_PATH",
                 "OPENSSL_CONF", "SSL_CERT_FILE", "SSLKEYLOGFILE", "DOTNET_STARTUP_HOOKS",
+                "CREDENTIALS_DIRECTORY", "CONFIGURATION_DIRECTORY", "LOCALE_ARCHIVE", "LOCALE_ARCHIVE_2_27",
+                "KUBECONFIG", "AWS_CONFIG_FILE", "ALSA_CONFIG_DIR", "FONTCONFIG", "NETRC", "ZIPOPT",
         };
         /* clang-format on */
 
