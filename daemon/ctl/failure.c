@@ -147,11 +147,18 @@ int fail_status(const struct session *session, const char *what, const struct rp
         return exit_code_of_status(status->code);
 }
 
-int exit_finish(int code, bool compatible) {
+int output_failure(void) {
+        if (fflush(stdout) == 0 && !ferror(stdout))
+                return 0;
+        return errno > 0 ? -errno : -EIO;
+}
+
+int exit_finish(int code, int error, bool compatible) {
         /* Deployed scripts know of 1 alone. */
         if (compatible && code > EXIT_USAGE && code < EXIT_INTERRUPTED)
                 code = EXIT_FAILED;
-        if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE)
-                return errno == EPIPE ? EXIT_FAILED : fail_errno(-errno, "cannot print");
+        error = error < 0 ? error : output_failure();
+        if (error < 0 && code == EXIT_DONE)
+                return error == -EPIPE ? EXIT_FAILED : fail_errno(error, "cannot print");
         return code;
 }

@@ -33,8 +33,12 @@ int fail_status(const struct session *session, const char *what, const struct rp
 /* How a call has ended and why, as fail_status() says it: on the heap, or NULL (ENOMEM). */
 char *status_text(const struct session *session, const struct rpc_status *status);
 
-/* What a program of ours exits with: code, unless its output could not be written. compatible: as givc-cli.
- */
-int exit_finish(int code, bool compatible);
+/* Hands what was printed to standard output's reader. 0; or what has gone wrong with it, a negative errno:
+ * to be asked for soon after, as a stream remembers only that something has. */
+int output_failure(void);
+
+/* What a program of ours exits with: code, unless its output could not be written. error: why not, if that
+ * is known already; 0: not. compatible: as givc-cli. */
+int exit_finish(int code, int error, bool compatible);
 
 enum exit_code exit_code_of_status(enum rpc_code code);

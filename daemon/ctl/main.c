@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-static int run(const struct options *options) {
+static int run(const struct options *options, int *ret_error) {
         struct session session;
         int code;
 
@@ -22,6 +22,8 @@ static int run(const struct options *options) {
         }
         session_init(&session, options);
         code = options->verb->run(&session, options);
+        session_note_output(&session);
+        *ret_error = session.output_error;
         session_clear(&session);
         return code;
 }
@@ -29,7 +31,7 @@ static int run(const struct options *options) {
 int main(int argc, char **argv) {
         _cleanup_(options_clear) struct options options = OPTIONS_NULL;
         _cleanup_(freep) char *error = NULL;
-        int r;
+        int r, output_error = 0;
 
         signal(SIGPIPE, SIG_IGN); /* a server that goes away is an error like others */
         r = options_parse(&options, argc, argv, &error);
@@ -38,5 +40,6 @@ int main(int argc, char **argv) {
         if (r < 0)
                 return fail_errno(r, "cannot read the command line");
 
-        return exit_finish(run(&options), options.compatible);
+        r = run(&options, &output_error);
+        return exit_finish(r, output_error, options.compatible);
 }

@@ -240,6 +240,7 @@ static void on_done(const struct rpc_status *status, const ProtobufCMessage *res
                 session_fail(session, call->what, status);
         else if (request->show)
                 code = request->show(session, response, call->subject);
+        session_note_output(session);
         session_call_free(call);
         begin_next(session);
         settle(session, code);

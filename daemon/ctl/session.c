@@ -240,11 +240,18 @@ void session_end(struct session *session, int code) {
         sd_event_exit(session->event, code);
 }
 
+void session_note_output(struct session *session) {
+        if (session->output_error == 0)
+                session->output_error = output_failure();
+}
+
 bool session_flush(struct session *session) {
-        if (fflush(stdout) == 0 && !ferror(stdout))
+        session_note_output(session);
+        if (session->output_error == 0)
                 return true;
-        session->output_gone = true;
-        session_end(session, errno == EPIPE ? EXIT_FAILED : fail_errno(-errno, "cannot print"));
+        session_end(session,
+                        session->output_error == -EPIPE ? EXIT_FAILED
+                                                        : fail_errno(session->output_error, "cannot print"));
         return false;
 }
 

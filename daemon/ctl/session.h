@@ -25,7 +25,7 @@ struct session {
         char *error;          /* why it cannot be opened */
         const char *hint;     /* a line below that; NULL: the usual one, if any */
         bool watches_output;  /* a reader of standard output who goes away ends the run */
-        bool output_gone;     /* and has */
+        int output_error;     /* what went wrong with that first, a negative errno */
         bool shows_progress;  /* a line of the terminal is taken: cleared before anything else is printed */
         size_t at_once;       /* so many calls are under way, others wait for their turn */
         struct list calls;    /* both, in the order in which they were asked for */
@@ -117,6 +117,8 @@ int session_run(struct session *session);
 /* Ends session_run(). */
 void session_end(struct session *session, int code);
 
+/* Hands what was printed to standard output's reader, and keeps in mind what goes wrong. */
+void session_note_output(struct session *session);
 /* Hands what was printed to standard output's reader. False: there is none any more, and session_end() was
  * called. */
 bool session_flush(struct session *session);

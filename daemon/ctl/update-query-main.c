@@ -143,5 +143,5 @@ int main(int argc, char **argv) {
         signal(SIGPIPE, SIG_IGN);
         if (options_parse(&options, argc, argv, &error) < 0 || !options.source)
                 return fail_usage("%s", error ?: "there is no --source");
-        return exit_finish(run(&options), options.compatible);
+        return exit_finish(run(&options), 0, options.compatible);
 }

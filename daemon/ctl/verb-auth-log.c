@@ -190,7 +190,7 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
         struct decision_log *log = userdata;
         int r;
 
-        if (session->output_gone || (options->limit > 0 && log->told >= options->limit))
+        if (session->output_error < 0 || (options->limit > 0 && log->told >= options->limit))
                 return;
         r = print_item(options, item);
         if (r < 0) {

@@ -138,7 +138,7 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
         struct reading *reading = userdata;
         int r = 0;
 
-        if (session->output_gone)
+        if (session->output_error < 0)
                 return;
         if (session->options->json)
                 r = print_json(entry);

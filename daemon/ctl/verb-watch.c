@@ -24,7 +24,7 @@ static void print(struct watch *watch, enum output_event event, const Admin__Que
         const struct options *options = watch->options;
         int r = 0;
 
-        if (watch->session->output_gone)
+        if (watch->session->output_error < 0)
                 return;
         if (options->json)
                 r = output_event_json(stdout, event, item, options->compatible);

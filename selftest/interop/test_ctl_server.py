@@ -4,6 +4,7 @@ answer."""
 
 import contextlib
 import errno
+import os
 import re
 import select
 import signal
@@ -14,7 +15,7 @@ import time
 import grpc
 import pytest
 
-from ctl_fake import TIMEOUT, Ctl, running, serving
+from ctl_fake import TIMEOUT, Ctl, item, running, serving
 from patience import SLOWNESS
 
 
@@ -249,12 +250,23 @@ def test_usage(program):
     assert re.fullmatch(r"givcctl \d[\d.]*\n", ctl("--version")[0])
 
 
-@pytest.mark.parametrize("arguments", [["query"], ["query", "--json"], ["watch", "--initial"]], ids=" ".join)
-def test_output_that_cannot_be_written(ctl, arguments):
+PRINTING = [["query"], ["query", "--json"], ["query", "--as-json"], ["watch", "--initial"], ["status"]]
+
+
+@pytest.mark.parametrize("many", [1, 300])
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+def test_output_that_cannot_be_written(ctl, fake, arguments, many):
+    """Whether that is found at the end, or in the midst of what is printed."""
+    fake.items = [item(f"givc-{'long' * 10}{i}.service", kind="Mgr") for i in range(many)]
     with open("/dev/full", "w") as full:
         process = ctl.start(*arguments, stdout=full)
         assert process.communicate(timeout=TIMEOUT)[1] == "givcctl: cannot print: No space left on device\n"
         assert process.returncode == 1
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = ctl.start(*arguments, stdout=writer)
+    os.close(writer)
+    assert process.communicate(timeout=TIMEOUT)[1] == "" and process.returncode == 1
 
 
 def test_connection_lost(program, handlers, certs, fake):
