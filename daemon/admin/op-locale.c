@@ -40,9 +40,28 @@ struct spread {
 
 /* ---- the end ---- */
 
+static bool fail_alike(const struct target *a, const struct target *b) {
+        return a->code != RPC_OK && b->code != RPC_OK && streq(strempty(a->reason), strempty(b->reason));
+}
+
+/* " givc-app-vm.service, givc-net-vm.service: …;", of all that fail as the i-th does, who is the first. */
+static size_t describe_alike(const struct spread *spread, size_t i, char *text, size_t size) {
+        const struct target *target = &spread->targets[i];
+        size_t n = 0;
+
+        for (size_t k = 0; k < i; k++)
+                if (fail_alike(&spread->targets[k], target))
+                        return 0;
+        for (size_t k = i; k < spread->n_targets && n + FAILURE_ONE_MAX < size; k++)
+                if (fail_alike(&spread->targets[k], target))
+                        n += (size_t) snprintf(text + n, size - n, "%s givc-%s.service", n > 0 ? "," : "",
+                                        spread->targets[k].vm);
+        return n + (size_t) snprintf(text + n, size - n, ": %s;", strempty(target->reason));
+}
+
 /*
- * "the locale is stored, but not set in 2 of 5 machines: givc-app-vm.service: …; givc-net-vm.service: …", or
- * "the locale stays as it was, none of 5 machines has that: …"
+ * "the locale is stored, but not set in 2 of 5 machines: givc-app-vm.service, givc-net-vm.service: …", or
+ * "the locale stays as it was, none of 5 machines has that one: …"
  */
 static void describe_failures(const struct spread *spread, bool undone, char text[static FAILURE_MAX]) {
         const char *name = settings_name(spread->setting);
@@ -56,13 +75,9 @@ static void describe_failures(const struct spread *spread, bool undone, char tex
                 n = (size_t) snprintf(text, FAILURE_MAX,
                                 "the %s is stored, but not set in %zu of %zu machines:", name,
                                 spread->n_failed, spread->n_targets);
-        for (size_t i = 0; i < spread->n_targets && n + FAILURE_ONE_MAX < FAILURE_MAX; i++) {
-                const struct target *target = &spread->targets[i];
-
-                if (target->code != RPC_OK)
-                        n += (size_t) snprintf(text + n, FAILURE_MAX - n, " givc-%s.service: %s;",
-                                        target->vm, strempty(target->reason));
-        }
+        for (size_t i = 0; i < spread->n_targets && n + FAILURE_ONE_MAX < FAILURE_MAX; i++)
+                if (spread->targets[i].code != RPC_OK)
+                        n += describe_alike(spread, i, text + n, FAILURE_MAX - n);
         text[n - 1] = '\0';
 }
 
