@@ -20,9 +20,16 @@ struct status {
         json_t *json; /* NULL: printed as it comes */
         json_t *log;
         bool is_vm, active;
+        bool parted; /* what is below the unit has begun */
 };
 
 /* ---- the journal, last ---- */
+
+static void part(struct status *status) {
+        if (!status->parted)
+                putchar('\n');
+        status->parted = true;
+}
 
 static void on_line(struct session *session, const ProtobufCMessage *message, void *userdata) {
         const Logs__LogEntry *entry = (const Logs__LogEntry *) message;
@@ -35,6 +42,7 @@ static void on_line(struct session *session, const ProtobufCMessage *message, vo
                                                 output_text_json(entry->message)));
                 return;
         }
+        part(status);
         output_log(stdout, entry);
         session_flush(session);
 }
@@ -50,6 +58,7 @@ static int on_logged(struct session *session _unused_, const struct rpc_status *
 
         if (!status->json) {
                 if (ended->code != RPC_OK) {
+                        part(status);
                         fputs("No journal: ", stdout);
                         output_text(stdout, why);
                         putchar('\n');
@@ -92,10 +101,8 @@ static void show_detail(struct status *status, const Systemd__UnitDetail *detail
         status->active = unit && streq(unit->activestate, "active");
         if (status->json)
                 json_object_set_new(status->json, "unit", output_detail_json(detail));
-        else {
+        else
                 output_detail(stdout, detail);
-                putchar('\n');
-        }
 }
 
 static int on_old_status(struct session *session, const struct rpc_status *ended,
