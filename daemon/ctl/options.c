@@ -255,15 +255,18 @@ static int read_arguments(struct options *options, int argc, char **argv, size_t
         return 0;
 }
 
-/* As with systemctl, where it is clear that a unit is meant: "start net-vm/demo" is short for "start
- * service". */
-static const struct verb *find_units_verb(const struct options *options, size_t n_words) {
-        const char *words[] = { n_words > 1 ? options->words[0] : "", "service" };
+/* "start": of units it is "start service". NULL: there is none such. */
+static const struct verb *find_units_verb(const char *word) {
+        const char *words[] = { word, "service" };
         size_t n;
 
-        if (n_words < 2 || !(options->vm || strchr(options->words[1], '/')))
-                return NULL;
         return verb_find(words, ELEMENTSOF(words), &n);
+}
+
+/* As with systemctl, where it is clear that a unit is meant, as in "start net-vm/demo", nobody has to say
+ * so. */
+static bool means_units(const struct options *options, size_t n_words) {
+        return n_words > 1 && (options->vm || strchr(options->words[1], '/'));
 }
 
 /* The first word of a verb that was likely meant, or "". */
@@ -279,6 +282,7 @@ static struct cedar_text guess_word(const char *word) {
 static int error_verb(const struct options *options, size_t n_words, char **ret_error) {
         const char *word = n_words > 0 ? options->words[0] : NULL;
         _cleanup_(freep) char *known = NULL;
+        const char *short_form;
         struct cedar_text near;
 
         if (!word)
@@ -286,9 +290,13 @@ static int error_verb(const struct options *options, size_t n_words, char **ret_
         known = verb_list(word);
         if (!known)
                 return -ENOMEM;
+        short_form = find_units_verb(word) ? "; of a unit also VM/UNIT" : "";
+        if (*known && n_words == 1)
+                return error_invalid(ret_error, "'%s' alone is too little: known are %s%s", word, known,
+                                short_form);
         if (*known)
-                return error_invalid(ret_error, "unknown verb '%s%s%s': known are %s", word,
-                                n_words > 1 ? " " : "", n_words > 1 ? options->words[1] : "", known);
+                return error_invalid(ret_error, "unknown verb '%s %s': known are %s%s", word,
+                                options->words[1], known, short_form);
         near = guess_word(word);
         return error_invalid(ret_error, "unknown verb '%s'%s%.*s%s", word,
                         near.n > 0 ? "; did you mean '" : "", (int) near.n, near.n > 0 ? near.s : "",
@@ -300,7 +308,7 @@ static int choose_verb(struct options *options, size_t n_words, size_t n_own, ch
 
         options->verb = verb_find(options->words, n_words, &n);
         if (!options->verb) {
-                options->verb = find_units_verb(options, n_words);
+                options->verb = means_units(options, n_words) ? find_units_verb(options->words[0]) : NULL;
                 n = 1;
         }
         options->family = !options->verb && n_words > 0 ? options->words[0] : NULL;

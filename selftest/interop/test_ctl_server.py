@@ -237,7 +237,7 @@ def test_unusable_certificates(program, certs, tmp_path):
 def test_usage(program):
     ctl = Ctl(program, 1)
     assert "unknown verb 'strat'; did you mean 'start'?\n" in ctl("strat", "vm", "app-vm", code=2)[1]
-    assert "'start everything': known are start app, start vm, start service\n" in ctl("start", "everything", code=2)[1]
+    assert "'start everything': known are start app, start vm, start service; of a unit also VM/UNIT\n" in ctl("start", "everything", code=2)[1]
     assert "--port" in ctl("query", "--port", "no", code=2)[1]
     assert "--by-type" in ctl("query", "--by-type", "15", code=2)[1]
     assert "--vm" in ctl("start", "service", "demo", code=2)[1]

@@ -99,10 +99,14 @@ static const struct {
         { "givcctl strat vm a", "unknown verb 'strat'; did you mean 'start'?" },
         { "givcctl firefox", "unknown verb 'firefox'" },
         { "givcctl start all foo",
-                        "unknown verb 'start all': known are start app, start vm, start service" },
+                        "unknown verb 'start all': known are start app, start vm, start service; of a unit "
+                        "also VM/UNIT" },
         { "givcctl start app", "'start app' wants APP..." },
         { "givcctl kill", "'kill' wants UNIT..." },
-        { "givcctl start", "unknown verb 'start'" },
+        { "givcctl start",
+                        "'start' alone is too little: known are start app, start vm, start service; of a "
+                        "unit" },
+        { "givcctl auth", "'auth' alone is too little: known are auth why, auth log, auth lint, auth test" },
         { "givcctl start vm", "'start vm' wants VM..." },
         { "givcctl get-status net-vm", "'get-status' wants VM UNIT" },
         { "givcctl get-status net-vm a.service c", "'get-status' does not want 'c'" },
