@@ -20,7 +20,7 @@ bool application_name_is_valid(const char *name) {
 
 int application_instance_number(const char *unit) {
         const char *at = strchr(unit, '@');
-        char digits[sizeof("16384")] = "";
+        char digits[sizeof("8000")] = "";
         uint64_t number;
         size_t n;
 

@@ -203,6 +203,17 @@ static void remove_entry(struct registry *registry, struct registry_entry *entry
         free_entry(entry);
 }
 
+/* What a query says of an entry besides its texts takes less. */
+#define ITEM_BYTES 64
+
+/* As how many the entry of that name counts. Its agent's name is said with it, and its VM's. */
+static size_t count_entry(const struct registry_agent *agent, const char *name) {
+        size_t bytes = ITEM_BYTES + REGISTRY_DESCRIPTION_MAX + strlen(name) + strlen("givc-.service") +
+                        2 * strlen(agent->vm);
+
+        return 1 + (bytes - 1) / REGISTRY_ENTRY_BYTES;
+}
+
 /* Charges all the names of the agent to whom it is charged to, or to account if there is one. 0 or -EDQUOT.
  */
 static int charge_names(struct registry_agent *agent, struct quota_account *account, size_t n) {
@@ -247,8 +258,9 @@ void registry_remove(struct registry *registry, struct registry_entry *entry) {
                 return;
         }
         agent->n_units--;
+        agent->n_charged -= count_entry(agent, entry->name);
         remove_entry(registry, entry);
-        (void) charge_names(agent, NULL, agent->n_units + 1);
+        (void) charge_names(agent, NULL, agent->n_charged);
 }
 
 static int copy_transport(struct registry_transport *to, const struct registry_transport *from) {
@@ -303,8 +315,10 @@ static int add_agent(struct registry *registry, const char *name, const struct r
         agent->since_usec = now_usec(CLOCK_REALTIME);
         agent->vm = strdup(values->vm);
         r = agent->vm ? copy_transport(&agent->transport, &values->transport) : -ENOMEM;
-        if (r >= 0)
-                r = charge_names(agent, values->account, 1);
+        if (r >= 0) {
+                agent->n_charged = count_entry(agent, name);
+                r = charge_names(agent, values->account, agent->n_charged);
+        }
         if (r >= 0)
                 r = insert_entry(registry, agent, name, values->type, values->state, &agent->entry);
         if (r < 0) {
@@ -324,7 +338,7 @@ static int change_agent(struct registry *registry, struct registry_agent *agent,
         bool shown = false, moved = false;
         int r;
 
-        r = charge_names(agent, values->account, agent->n_units + 1);
+        r = charge_names(agent, values->account, agent->n_charged);
         if (r < 0)
                 return r;
         if (!registry_transport_equal(&agent->transport, &values->transport)) {
@@ -373,22 +387,24 @@ int registry_put_agent(struct registry *registry, const struct registry_agent_va
 
 static int add_unit(struct registry *registry, struct registry_agent *agent, const char *name,
                 struct component_type type, const Systemd__UnitStatus *state, struct registry_entry **ret) {
+        size_t n = count_entry(agent, name);
         struct registry_entry *entry;
         int r;
 
         if (agent->n_units >= REGISTRY_UNITS_MAX)
                 return -EDQUOT;
-        r = charge_names(agent, NULL, agent->n_units + 2);
+        r = charge_names(agent, NULL, agent->n_charged + n);
         if (r < 0)
                 return r;
         r = insert_entry(registry, agent, name, type, state, &entry);
         if (r < 0) {
-                (void) charge_names(agent, NULL, agent->n_units + 1);
+                (void) charge_names(agent, NULL, agent->n_charged);
                 return r;
         }
 
         list_append(agent->units.next, &entry->units); /* in front: it is stale */
         agent->n_units++;
+        agent->n_charged += n;
         tell(registry, REGISTRY_ADDED, entry);
         if (ret)
                 *ret = entry;

@@ -16,8 +16,10 @@
 #define REGISTRY_AGENTS_MAX 512
 /* One hostile agent must not take all of the room. */
 #define REGISTRY_UNITS_MAX 2048
-/* At most 512 bytes each: some 8 MiB. */
-#define REGISTRY_ENTRIES_MAX 16384
+/* All of it is to fit into one answer, of 4 MiB, as an entry does into 512 bytes. Of which the name is so
+ * long that it does not is charged twice. */
+#define REGISTRY_ENTRIES_MAX 8000
+#define REGISTRY_ENTRY_BYTES 512
 /* systemd's UNIT_NAME_MAX. */
 #define REGISTRY_NAME_MAX 255
 /* A line on a screen; what is longer is cut. */
@@ -59,6 +61,7 @@ struct registry_agent {
         struct list agents;           /* in the registry's list */
         struct list units; /* what it answers for; stale ones first, then in the order of asking */
         size_t n_units;
+        size_t n_charged; /* entries, its own included, as they are charged */
         char *vm;
         struct registry_transport transport;
         struct quota_charge

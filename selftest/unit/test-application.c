@@ -21,8 +21,8 @@ Test(application, names) {
 
 Test(application, numbers_of_instances) {
         cr_expect_eq(application_instance_number("a@0.service"), 0);
-        cr_expect_eq(application_instance_number("a-b@16384.service"), 16384);
-        cr_expect_eq(application_instance_number("a@16385.service"), -EINVAL);
+        cr_expect_eq(application_instance_number("a-b@8000.service"), 8000);
+        cr_expect_eq(application_instance_number("a@8001.service"), -EINVAL);
         cr_expect_eq(application_instance_number("a@99999999999999999999.service"), -EINVAL);
         cr_expect_eq(application_instance_number("a@.service"), -EINVAL);
         cr_expect_eq(application_instance_number("a@x.service"), -EINVAL);

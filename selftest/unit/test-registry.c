@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the registry holds, what goes with what, and what those who follow it are told. */
+#include "arena.h"
+#include "query.h"
 #include "registry.h"
 
 #include <criterion/criterion.h>
@@ -244,18 +246,23 @@ Test(registry, a_name_is_held_once) {
 }
 
 Test(registry, has_room_for_so_many_and_no_more) {
+        Systemd__UnitStatus state = status("active", "exited");
+        char name[REGISTRY_NAME_MAX + 1], description[REGISTRY_DESCRIPTION_MAX + 1] = "";
         struct registry_agent *agent = NULL;
-        char name[64];
+        Admin__QueryListResponse list;
+        struct arena arena;
         size_t n = 0;
         int r = 0;
 
+        memset(description, 'x', sizeof(description) - 1);
+        state.description = description;
         registry_ignore(&observer);
         for (size_t vm = 0; r >= 0; vm++) {
-                snprintf(name, sizeof(name), "vm%zu", vm);
+                snprintf(name, sizeof(name), "vm-%07zu", vm);
                 r = registry_put_agent(registry, AGENT(name, 12), &agent);
                 for (size_t i = 0; i < REGISTRY_UNITS_MAX && r >= 0; i++) {
-                        snprintf(name, sizeof(name), "unit-%zu-%zu.service", vm, i);
-                        r = registry_put_unit(registry, agent, name, type_of(13), NULL, NULL);
+                        snprintf(name, sizeof(name), "%0*zu-%04zu.service", REGISTRY_NAME_MAX - 13, vm, i);
+                        r = registry_put_unit(registry, agent, name, type_of(13), &state, NULL);
                         n += r >= 0;
                 }
                 if (vm == 0)
@@ -265,7 +272,13 @@ Test(registry, has_room_for_so_many_and_no_more) {
         }
         cr_assert_eq(r, -ENOSPC);
         cr_assert_eq(registry_count(registry), REGISTRY_ENTRIES_MAX);
-        cr_assert_gt(n, 10000);
+        cr_assert_gt(n, REGISTRY_ENTRIES_MAX - 10);
+
+        arena_init(&arena, QUERY_BYTES_MAX);
+        cr_assert_eq(query_list(registry, &arena, &list), 0);
+        /* gRPC's own default is all that a peer can be told at once. */
+        cr_assert_leq(admin__query_list_response__get_packed_size(&list), 4 * 1024 * 1024);
+        arena_clear(&arena);
 }
 
 Test(registry, names_are_charged_to_who_registers_the_agent) {
