@@ -37,7 +37,8 @@ struct top {
         struct vm *vms; /* by name */
         uint64_t interval_usec, rounds;
         sd_event_source *timer;
-        bool live; /* drawn over itself, on a terminal */
+        bool drawn; /* this round */
+        bool live;  /* drawn over itself, on a terminal */
 };
 
 static void vm_free(struct vm *vm) {
@@ -88,11 +89,8 @@ static void list_vms(struct top *top) {
 
 /* ---- what they say ---- */
 
-static int on_stats(struct session *session _unused_, const struct rpc_status *status,
-                const ProtobufCMessage *response, void *userdata) {
-        const Stats__StatsResponse *stats = (const Stats__StatsResponse *) response;
+static void take_stats(struct vm *vm, const struct rpc_status *status, const Stats__StatsResponse *stats) {
         const Stats__ProcessStat *first;
-        struct vm *vm = userdata;
 
         vm->asked = false;
         free(vm->problem);
@@ -100,7 +98,7 @@ static int on_stats(struct session *session _unused_, const struct rpc_status *s
         if (status->code != RPC_OK || !stats || !output_has_stats(stats)) {
                 vm->problem = strdup(status->code == RPC_OK ? "tells nothing of its load"
                                                             : strempty(status->message));
-                return EXIT_DONE;
+                return;
         }
         vm->answered = true;
         vm->load = (double) stats->load->load1min;
@@ -112,24 +110,13 @@ static int on_stats(struct session *session _unused_, const struct rpc_status *s
         free(vm->busiest);
         vm->busiest = first ? strdup(first->name) : NULL;
         vm->cpu = first ? (double) (first->user + first->sys) : 0;
-        return EXIT_DONE;
 }
 
-static int ask(struct top *top, struct vm *vm) {
-        Admin__StatsRequest message = ADMIN__STATS_REQUEST__INIT;
-
-        message.vmname = vm->name;
-        vm->asked = true;
-        vm->answered = false;
-        return session_call(top->session,
-                        &(struct session_request){
-                                        .service = &admin__admin_service__descriptor,
-                                        .method = "GetStats",
-                                        .message = &message.base,
-                                        .what = vm->name,
-                                        .done = on_stats,
-                                        .userdata = vm,
-                        });
+static bool is_awaited(const struct top *top) {
+        for (const struct vm *vm = top->vms; vm; vm = vm->next)
+                if (vm->listed && vm->asked)
+                        return true;
+        return false;
 }
 
 /* ---- showing it ---- */
@@ -213,25 +200,74 @@ static int draw(struct top *top) {
         return session_flush(top->session) ? EXIT_DONE : EXIT_FAILED;
 }
 
-/* Who has not answered by now is shown so, and not asked again before it has. */
-static int on_time(sd_event_source *source, uint64_t usec _unused_, void *userdata) {
-        struct top *top = userdata;
-        int r = draw(top);
+/* When all have answered, or time is over: who has not by then is shown so. */
+static void end_round(struct top *top) {
+        int r;
 
+        if (top->drawn)
+                return;
+        r = draw(top);
+        top->drawn = true;
         if (r == EXIT_DONE && top->rounds != UINT64_MAX)
                 top->rounds--;
-        if (r != EXIT_DONE || top->rounds == 0) {
+        if (r != EXIT_DONE || top->rounds == 0)
                 session_end(top->session, r);
-                return 0;
-        }
+}
+
+static int on_stats(struct session *session _unused_, const struct rpc_status *status,
+                const ProtobufCMessage *response, void *userdata) {
+        struct vm *vm = userdata;
+
+        take_stats(vm, status, (const Stats__StatsResponse *) response);
+        if (!is_awaited(vm->top))
+                end_round(vm->top);
+        return EXIT_DONE;
+}
+
+static int ask(struct top *top, struct vm *vm) {
+        Admin__StatsRequest message = ADMIN__STATS_REQUEST__INIT;
+
+        message.vmname = vm->name;
+        vm->asked = true;
+        vm->answered = false;
+        return session_call(top->session,
+                        &(struct session_request){
+                                        .service = &admin__admin_service__descriptor,
+                                        .method = "GetStats",
+                                        .message = &message.base,
+                                        .what = vm->name,
+                                        .done = on_stats,
+                                        .userdata = vm,
+                        });
+}
+
+/* Who has not answered is not asked again before it has. */
+static int begin_round(struct top *top) {
+        int r;
+
         list_vms(top);
-        for (struct vm *vm = top->vms; vm && r == EXIT_DONE; vm = vm->next)
-                if (vm->listed && !vm->asked)
-                        r = ask(top, vm);
-        if (r == EXIT_DONE &&
-                        (sd_event_source_set_time_relative(source, top->interval_usec) < 0 ||
-                                        sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0))
-                r = fail_errno(-ENOMEM, "timer");
+        top->drawn = false;
+        for (struct vm *vm = top->vms; vm; vm = vm->next) {
+                if (!vm->listed || vm->asked)
+                        continue;
+                r = ask(top, vm);
+                if (r != EXIT_DONE)
+                        return r;
+        }
+        if (sd_event_source_set_time_relative(top->timer, top->interval_usec) < 0 ||
+                        sd_event_source_set_enabled(top->timer, SD_EVENT_ONESHOT) < 0)
+                return fail_errno(-ENOMEM, "timer");
+        return EXIT_DONE;
+}
+
+static int on_time(sd_event_source *source _unused_, uint64_t usec _unused_, void *userdata) {
+        struct top *top = userdata;
+        int r;
+
+        end_round(top);
+        if (top->rounds == 0)
+                return 0;
+        r = begin_round(top);
         if (r != EXIT_DONE)
                 session_end(top->session, r);
         return 0;
@@ -249,14 +285,11 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
         }
         if (item->status_case != ADMIN__WATCH_ITEM__STATUS_INITIAL || top->timer)
                 return;
-        list_vms(top);
-        r = EXIT_DONE;
-        for (struct vm *vm = top->vms; vm && r == EXIT_DONE; vm = vm->next)
-                r = ask(top, vm);
-        if (r == EXIT_DONE &&
-                        sd_event_add_time_relative(session->event, &top->timer, CLOCK_MONOTONIC,
-                                        top->interval_usec, 0, on_time, top) < 0)
+        if (sd_event_add_time_relative(session->event, &top->timer, CLOCK_MONOTONIC, top->interval_usec, 0,
+                            on_time, top) < 0)
                 r = fail_errno(-ENOMEM, "timer");
+        else
+                r = begin_round(top);
         if (r != EXIT_DONE)
                 session_end(session, r);
 }
