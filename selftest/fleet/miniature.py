@@ -315,6 +315,12 @@ class Fleet:
         command += ['-u', unit] if unit else []
         return subprocess.run(command + list(arguments), encoding='utf-8', errors='replace', stdout=subprocess.PIPE).stdout
 
+    def cursor(self, machine, unit=None):
+        """Where the machine's journal, or the unit's, ends now: for --after-cursor, with the same unit. Of another one,
+        journalctl passes over the first entry that it finds, as if it were the cursor's."""
+        command = ['journalctl', '-q', '-n', '1', '--show-cursor'] + (['-u', unit] if unit else [])
+        return self.run(machine, command, check=True).stdout.rsplit('-- cursor: ', 1)[1].strip()
+
     # --- VMs, as the host's units
 
     def is_frozen(self, machine):
@@ -445,6 +451,35 @@ def wait_line(process, pattern, timeout=30):
         if re.search(pattern, text):
             return text.rstrip('\n')
         seen += text
+
+
+class Journal:
+    """What is in a running machine's journal, or of a unit in it, from now on."""
+
+    def __init__(self, fleet, machine, unit=None):
+        self._fleet, self._machine = fleet, machine
+        self._command = ['journalctl', '-q', f'--after-cursor={fleet.cursor(machine, unit)}'] + (['-u', unit] if unit else [])
+
+    def wait(self, pattern, timeout=30):
+        """The first message that matches."""
+        return self._wait('cat', pattern, timeout)
+
+    def wait_entry(self, pattern, timeout=30):
+        """The first entry that has it anywhere, with all its fields."""
+        return json.loads(self._wait('json', pattern, timeout))
+
+    def entries(self):
+        self._fleet.run(self._machine, ['journalctl', '--sync'], check=True)
+        shown = self._fleet.run(self._machine, [*self._command, '-o', 'json'], check=True).stdout
+        return [json.loads(line) for line in shown.splitlines()]
+
+    def _wait(self, output, pattern, timeout):
+        command = [*self._command, '-f', '-n', 'all', '-o', output]
+        with self._fleet.popen(self._machine, command, stdout=subprocess.PIPE) as process:
+            try:
+                return wait_line(process, pattern, timeout)
+            finally:
+                process.kill()
 
 
 class Authority:

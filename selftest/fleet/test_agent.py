@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """givc-agent on a real systemd, asked over the wire by another VM."""
-import contextlib
 import json
 import queue
-import subprocess
 import threading
 import time
 
@@ -11,7 +9,7 @@ import grpc
 import pytest
 from grpc import StatusCode
 
-from miniature import wait_line
+from miniature import Journal
 from wire import Wire, crowd
 
 CONFIG = '/etc/givc/agent.json'
@@ -49,7 +47,7 @@ class Agent:
         return self.fleet.unit(MACHINE, name)
 
     def journal(self):
-        return Journal(self.fleet, MACHINE)
+        return Journal(self.fleet, MACHINE, UNIT)
 
     def configure(self, change):
         """Changes agent.json and reloads: the line with which that ends."""
@@ -102,24 +100,6 @@ class Watch:
         while seen[-1].Name != unit or state not in (seen[-1].ActiveState, seen[-1].FreezerState):
             seen.append(self.next(timeout))
         return seen
-
-
-class Journal:
-    """What the agent logs from now on."""
-
-    def __init__(self, fleet, machine):
-        self._fleet, self._machine = fleet, machine
-        # With the same filter as below: journalctl passes over the first entry that it finds, as if it were the cursor's.
-        shown = fleet.run(machine, ['journalctl', '-q', '-u', UNIT, '-n', '1', '--show-cursor'], check=True).stdout
-        self._cursor = shown.split('-- cursor: ')[1].strip()
-
-    def wait(self, pattern):
-        command = ['journalctl', '-q', '-f', '-o', 'cat', '-n', 'all', '-u', UNIT, f'--after-cursor={self._cursor}']
-        with self._fleet.popen(self._machine, command, stdout=subprocess.PIPE) as process:
-            try:
-                return wait_line(process, pattern, STEADY)
-            finally:
-                process.kill()
 
 
 @pytest.fixture(scope='module')

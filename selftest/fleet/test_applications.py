@@ -10,7 +10,7 @@ import grpc
 import pytest
 from grpc import StatusCode
 
-from miniature import HOST, Fleet, wait_line
+from miniature import HOST, Fleet, Journal
 
 STEADY = 20  # seconds: what should come at once, and has not come by then, does not come
 VM = 'app-vm'
@@ -113,23 +113,6 @@ class Watch:
             seen.append(f'{change} {entry.Name}')
             if (change, entry.Name) == (kind, name) and all(getattr(entry, k) == v for k, v in fields.items()):
                 return seen, when
-
-
-class Journal:
-    """A machine's journal from now on, with givc's fields."""
-
-    def __init__(self, fleet, machine):
-        self._fleet, self._machine = fleet, machine
-        shown = fleet.run(machine, ['journalctl', '-q', '-n', '0', '--show-cursor'], check=True).stdout
-        self._cursor = shown.split('-- cursor: ')[1].strip()
-
-    def wait(self, pattern):
-        command = ['journalctl', '-q', '-f', '-o', 'json', '-n', 'all', f'--after-cursor={self._cursor}']
-        with self._fleet.popen(self._machine, command, stdout=-1) as process:
-            try:
-                return json.loads(wait_line(process, pattern, STEADY))
-            finally:
-                process.kill()
 
 
 def with_applications(applications):
@@ -335,7 +318,7 @@ def test_an_end_is_told_at_once_with_its_result(apps, how, result, words, failed
         watch.until('Removed', name, Result=words)
     assert name not in apps.running()
     for journal, where in zip(journals, ('', f' in {VM}')):
-        entry = journal.wait(f'Application {name}')
+        entry = journal.wait_entry(f'Application {name}')
         assert entry['MESSAGE'] == f'Application {name}{where} has {"failed" if failed else "ended"}: {words}.'
         assert (entry['GIVC_RESULT'], entry['GIVC_UNIT'], entry['PRIORITY']) == (result, name, '4' if failed else '6')
         assert len(entry['MESSAGE_ID']) == 32
@@ -351,7 +334,7 @@ def test_an_end_for_want_of_memory_is_told_as_such(apps):
         apps.fleet.run(VM, ['/usr/bin/python3', '-c', mark, f'/sys/fs/cgroup{group}'], check=True)
         apps.fleet.run(VM, ['systemctl', 'kill', '-s', 'KILL', name], check=True)
         watch.until('Removed', name, Result='memory ran out')
-    assert journal.wait(f'Application {name}')['GIVC_RESULT'] == 'oom-kill'
+    assert journal.wait_entry(f'Application {name}')['GIVC_RESULT'] == 'oom-kill'
 
 
 def test_an_end_leaves_the_registry_within_milliseconds(apps):

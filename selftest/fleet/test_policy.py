@@ -87,11 +87,6 @@ def write_source(fleet, name, text):
     fleet.run('admin-vm', f'cat >{path}.new && mv {path}.new {path}', input=text, check=True)
 
 
-def cursor(fleet):
-    out = fleet.run(MACHINE, ['journalctl', '-n', '0', '--show-cursor', '-q'], check=True).stdout
-    return out.split('cursor: ', 1)[1].strip()
-
-
 def installed(fleet, begun):
     """What the agent says of policies that it has installed since then."""
     return fleet.journal(MACHINE, arguments=[f'--after-cursor={begun}',
@@ -233,7 +228,7 @@ def begin(admin, text):
 
 
 def test_while_one_is_installed_others_are_answered_and_wait_their_turn(fleet, admin, gate):
-    begun = cursor(fleet)
+    begun = fleet.cursor(MACHINE)
     calls = [begin(admin, f'turn {i}'.encode()) for i in range(3)]
     assert not [call for call in calls if call.done()]
     assert fleet.read_file(MACHINE, PLACED) != b'turn 0'
@@ -245,7 +240,7 @@ def test_while_one_is_installed_others_are_answered_and_wait_their_turn(fleet, a
 
 
 def test_who_goes_while_it_waits_leaves_nothing_and_while_it_is_installed_leaves_it_whole(fleet, admin, gate):
-    begun = cursor(fleet)
+    begun = fleet.cursor(MACHINE)
     first, second, third = [begin(admin, text) for text in (b'first', b'second', b'third')]
     admin.refused(('stranger', b'x'))  # on the same connection: all that was sent before it has come
     first.cancel()

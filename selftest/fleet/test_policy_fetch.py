@@ -93,11 +93,6 @@ def wait_line(fleet, text, begin):
     fleet.run('admin-vm', f'journalctl -f -n all -o cat --after-cursor "{begin}" | grep -m1 -F -e {shlex.quote(text)}', check=True)
 
 
-def cursor(fleet):
-    out = fleet.run('admin-vm', ['journalctl', '-n', '0', '--show-cursor', '-q'], check=True).stdout
-    return out.split('cursor: ', 1)[1].strip()
-
-
 def serve(fleet, text):
     fleet.run('admin-vm', f'cat >{SERVED}/new && mv {SERVED}/new {SERVED}/fetched', input=text, check=True)
 
@@ -108,7 +103,7 @@ def reload(fleet):
 
 def refuse_stranger(fleet, had):
     """While another authority is trusted, what the server has is not taken; afterwards it is fetched."""
-    begin = cursor(fleet)
+    begin = fleet.cursor('admin-vm')
     other = Authority().certify({'stranger': '192.168.100.250'})['stranger']['ca-cert.pem']
     fleet.write_file('admin-vm', TRUSTED, other)
     reload(fleet)
@@ -121,7 +116,7 @@ def refuse_stranger(fleet, had):
 def miss(fleet, told):
     """While nothing can be fetched, that is told, and the image's is in force."""
     wait_for(fleet, 'of the image')
-    begin = cursor(fleet)
+    begin = fleet.cursor('admin-vm')
     reload(fleet)
     wait_line(fleet, told, begin)
     assert fleet.read_file(MACHINE, PLACED) == b'of the image'
@@ -146,14 +141,14 @@ def test_a_password_in_the_url_is_seen_by_nobody(fleet):
 
 
 def test_what_is_the_same_is_not_fetched_again(fleet):
-    begin = cursor(fleet)
+    begin = fleet.cursor('admin-vm')
     reload(fleet)
     wait_line(fleet, '"GET /fetched HTTP/1.1" 304', begin)
 
 
 def test_what_fails_is_tried_again_and_the_old_one_stays(fleet):
     fleet.run('admin-vm', ['rm', f'{SERVED}/fetched'], check=True)
-    begin = cursor(fleet)
+    begin = fleet.cursor('admin-vm')
     reload(fleet)
     wait_line(fleet, 'Trying again in 5 s.', begin)
     assert fleet.read_file(MACHINE, PLACED) == b'fetched, 2'
@@ -162,7 +157,7 @@ def test_what_fails_is_tried_again_and_the_old_one_stays(fleet):
 
 
 def test_what_is_too_large_is_not_taken(fleet):
-    begin = cursor(fleet)
+    begin = fleet.cursor('admin-vm')
     fleet.run('admin-vm', ['truncate', '-s', '17M', f'{SERVED}/fetched'], check=True)
     reload(fleet)
     wait_line(fleet, 'larger than 16 MiB', begin)
@@ -177,7 +172,7 @@ def test_a_server_for_whom_no_authority_vouches_is_not_heard(fleet):
 
 def test_without_its_server_the_admin_has_what_it_had(fleet):
     fleet.run('admin-vm', ['systemctl', 'stop', 'policy-server.service'], check=True)
-    begin = cursor(fleet)
+    begin = fleet.cursor('admin-vm')
     fleet.run(MACHINE, ['rm', PLACED], check=True)
     fleet.run('admin-vm', ['systemctl', 'restart', 'givc-admin.service'], check=True)
     wait_for(fleet, 'fetched, 4')

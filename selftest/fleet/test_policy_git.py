@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from test_policy_fetch import MACHINE, PLACED, SERVED, cursor, fleet_of, miss, refuse_stranger, reload, wait_for, wait_line
+from test_policy_fetch import MACHINE, PLACED, SERVED, fleet_of, miss, refuse_stranger, reload, wait_for, wait_line
 
 SERVER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'interop', 'git_server.py')
 WORK = '/root/work'
@@ -44,7 +44,7 @@ def test_what_is_committed_is_brought_to_the_machine(fleet):
     git(fleet, f'init -q --bare -b main {SERVED}/policies.git', 'init -q -b main .')
     commit(fleet, 'committed, 1')
     wait_for(fleet, 'committed, 1')
-    begin = cursor(fleet)
+    begin = fleet.cursor('admin-vm')
     commit(fleet, 'committed, 2')
     wait_for(fleet, 'committed, 2')
     head = fleet.run('admin-vm', ['git', '-C', WORK, 'rev-parse', 'HEAD'], check=True).stdout.strip()
@@ -52,19 +52,19 @@ def test_what_is_committed_is_brought_to_the_machine(fleet):
 
 
 def test_what_a_commit_does_not_change_is_not_sent_again(fleet):
-    begin = cursor(fleet)
+    begin = fleet.cursor('admin-vm')
     fleet.run('admin-vm', f'mkdir -p {WORK}/vm-policies/steady && echo steady >{WORK}/vm-policies/steady/policy.conf', check=True)
     commit(fleet, 'committed, 2, beside another')
     wait_for(fleet, 'committed, 2, beside another')
     wait_line(fleet, f'{MACHINE} has the policy steady.', begin)
 
-    begin = cursor(fleet)
+    begin = fleet.cursor('admin-vm')
     fleet.run('admin-vm', ['systemctl', 'stop', 'policy-server.service'], check=True)
     commit(fleet, 'committed, 2')  # with a reload, which sends what there is
     for text in 'could not be fetched', 'has the policy steady.', 'has the policy fetched.':
         wait_line(fleet, text, begin)
 
-    begin = cursor(fleet)
+    begin = fleet.cursor('admin-vm')
     fleet.run('admin-vm', ['systemctl', 'start', 'policy-server.service'], check=True)
     wait_for(fleet, 'committed, 2')
     wait_line(fleet, f'{MACHINE} has the policy fetched.', begin)
@@ -72,7 +72,7 @@ def test_what_a_commit_does_not_change_is_not_sent_again(fleet):
 
 
 def test_a_commit_that_cannot_be_taken_is_told_and_the_old_one_stays(fleet):
-    begin = cursor(fleet)
+    begin = fleet.cursor('admin-vm')
     fleet.run('admin-vm', f'ln -sf /etc/givc/key.pem {POLICY}', check=True)
     git(fleet, 'add -A', 'commit -q -m link', f'push -q {SERVED}/policies.git main')
     reload(fleet)
@@ -87,7 +87,7 @@ def test_a_commit_that_cannot_be_taken_is_told_and_the_old_one_stays(fleet):
 
 
 def test_a_branch_that_is_gone_is_told_and_what_it_had_stays(fleet):
-    begin = cursor(fleet)
+    begin = fleet.cursor('admin-vm')
     git(fleet, f'--git-dir={SERVED}/policies.git branch -m main elsewhere')
     reload(fleet)
     wait_line(fleet, 'main: the repository has no such branch or tag', begin)
@@ -111,7 +111,7 @@ def test_what_fetches_writes_nowhere_else(fleet):
     if fleet.under_valgrind:
         pytest.skip('valgrind knows no Landlock')
     state = '/var/lib/givc-admin'
-    begin = cursor(fleet)
+    begin = fleet.cursor('admin-vm')
     fleet.run('admin-vm', f'cd {state}/ && mv policies-git/fetched elsewhere && ln -s ../elsewhere policies-git/fetched', check=True)
     commit(fleet, 'committed, 5')
     wait_line(fleet, 'fetched/policy.bin: Permission denied', begin)

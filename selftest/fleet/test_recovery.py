@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """VMs that crash come back by themselves, and those that were stopped do not."""
 import json
-import subprocess
 import time
 
 import pytest
 
-from miniature import HOST, Fleet, wait_line
+from miniature import HOST, Fleet, Journal
 from wire import Wire
 
 VM, UNIT = 'app-vm', 'microvm@app-vm.service'
@@ -14,29 +13,13 @@ DROP_IN = f'/run/systemd/system/{UNIT}.d/broken.conf'
 STEADY = 20  # seconds: what should come at once, and has not come by then, does not come
 
 
-class Journal:
+def journal_of(fleet):
     """What the admin logs from now on."""
+    return Journal(fleet, 'admin-vm', 'givc-admin')
 
-    def __init__(self, fleet):
-        self._fleet = fleet
-        shown = fleet.run('admin-vm', ['journalctl', '-q', '-u', 'givc-admin', '-n', '1', '--show-cursor'], check=True).stdout
-        self._cursor = shown.split('-- cursor: ')[1].strip()
 
-    def wait(self, pattern, timeout=STEADY):
-        command = ['journalctl', '-q', '-f', '-o', 'cat', '-n', 'all', '-u', 'givc-admin', f'--after-cursor={self._cursor}']
-        with self._fleet.popen('admin-vm', command, stdout=subprocess.PIPE) as process:
-            try:
-                return wait_line(process, pattern, timeout)
-            finally:
-                process.kill()
-
-    def lines(self):
-        self._fleet.run('admin-vm', ['journalctl', '--sync'], check=True)
-        return self._fleet.run('admin-vm', ['journalctl', '-q', '-o', 'json', '-u', 'givc-admin',
-                                            f'--after-cursor={self._cursor}'], check=True).stdout.splitlines()
-
-    def count(self, words):
-        return sum(words in json.loads(line)['MESSAGE'] for line in self.lines())
+def count(journal, words):
+    return sum(words in entry['MESSAGE'] for entry in journal.entries())
 
 
 @pytest.fixture(scope='module')
@@ -72,7 +55,7 @@ def main_pid(fleet):
 
 
 def test_a_vm_that_is_killed_comes_back(up):
-    journal, before = Journal(up), main_pid(up)
+    journal, before = journal_of(up), main_pid(up)
     up.kill_vm(VM)
     line = journal.wait(f'VM {VM} has crashed: ')
     assert line.endswith('crashed: its main process was killed by SIGKILL; starting it again (1 of 5).')
@@ -82,10 +65,10 @@ def test_a_vm_that_is_killed_comes_back(up):
 
 
 def test_it_says_so_with_a_message_id(up):
-    journal = Journal(up)
+    journal = journal_of(up)
     up.kill_vm(VM)
     journal.wait(f'VM {VM} is up again')
-    entries = [json.loads(line) for line in journal.lines()]
+    entries = journal.entries()
     crashed, = (entry for entry in entries if ' has crashed' in entry['MESSAGE'])
     assert (crashed['GIVC_VM'], crashed['GIVC_UNIT'], crashed['GIVC_RESULT']) == (VM, UNIT, 'signal')
     explained = up.run('admin-vm', ['journalctl', '--catalog', '-q', '-u', 'givc-admin', f'MESSAGE_ID={crashed["MESSAGE_ID"]}'])
@@ -94,7 +77,7 @@ def test_it_says_so_with_a_message_id(up):
 
 @pytest.mark.parametrize('how', ['the host', 'StopService', 'ManageUnit', 'the VM itself'])
 def test_what_was_stopped_stays_down(up, manage, how):
-    journal = Journal(up)
+    journal = journal_of(up)
     if how == 'the host':
         up.stop_vm(VM)
     elif how == 'StopService':
@@ -108,7 +91,7 @@ def test_what_was_stopped_stays_down(up, manage, how):
     journal.wait(f'givc-{VM}.service .* has left the registry')
     time.sleep(1)
     assert up.unit(HOST, UNIT)['ActiveState'] == 'inactive'
-    assert journal.count('has crashed') == 0
+    assert count(journal, 'has crashed') == 0
 
 
 def test_a_crash_that_somebody_has_seen_to_is_none(up):
@@ -116,7 +99,7 @@ def test_a_crash_that_somebody_has_seen_to_is_none(up):
     up.kill_vm(VM)
     up.wait_unit(HOST, UNIT, 'failed')
     up.run(HOST, ['systemctl', 'reset-failed', UNIT], check=True)
-    journal = Journal(up)
+    journal = journal_of(up)
     up.run(HOST, ['systemctl', 'start', 'givc-agent.socket', 'givc-agent.service'], check=True)
     journal.wait(f'givc-{VM}.service .* has left the registry')
     time.sleep(1)
@@ -130,12 +113,12 @@ def break_it(fleet):
 
 def test_what_is_stopped_while_it_waits_to_be_started_stays_down(up, manage):
     break_it(up)
-    journal = Journal(up)
+    journal = journal_of(up)
     up.kill_vm(VM)
     journal.wait(f'VM {VM} could not be started again')
     assert manage('STOP', UNIT).Status.ActiveState == 'failed'
     time.sleep(1.5)  # the next start would have been after one second
-    assert journal.count('starting it again') == 1
+    assert count(journal, 'starting it again') == 1
 
 
 def test_a_crash_while_the_admin_is_down(up):
@@ -150,39 +133,39 @@ def test_a_crash_while_the_admin_is_down(up):
 
 def test_a_vm_that_keeps_crashing_is_given_up(up):
     break_it(up)
-    journal, begin = Journal(up), time.monotonic()
+    journal, begin = journal_of(up), time.monotonic()
     up.kill_vm(VM)
     line = journal.wait(f'VM {VM} .*stays down', timeout=30)
     assert 'after 5 starts' in line
     assert time.monotonic() - begin > 15, 'each start waits twice as long'
-    assert journal.count('starting it again') == 5
+    assert count(journal, 'starting it again') == 5
     assert up.unit(HOST, UNIT)['ActiveState'] == 'failed'
     up.run(HOST, ['rm', DROP_IN], check=True)
     up.run(HOST, ['systemctl', 'daemon-reload'], check=True)
 
     # Whoever starts it by hand has looked: it is watched over again.
     up.givcctl('start', 'vm', VM, check=True)
-    journal = Journal(up)
+    journal = journal_of(up)
     up.kill_vm(VM)
     assert '(1 of 5)' in journal.wait(f'VM {VM} has crashed')
     journal.wait(f'VM {VM} is up again')
 
 
 def test_an_agent_that_is_killed_is_its_systemds_business(up):
-    journal, before = Journal(up), main_pid(up)
+    journal, before = journal_of(up), main_pid(up)
     up.run(VM, ['systemctl', 'kill', '--signal=KILL', 'givc-agent.service'], check=True)
     journal.wait(f'givc-{VM}.service is back')
     up.wait_registered()
     time.sleep(2.5)  # after two seconds without its agent, the admin asks for the VM
     assert main_pid(up) == before
-    assert journal.count('has crashed') == 0
+    assert count(journal, 'has crashed') == 0
 
 
 def test_a_vm_that_is_paused_is_left_alone(up, manage):
-    journal, before = Journal(up), main_pid(up)
+    journal, before = journal_of(up), main_pid(up)
     assert manage('FREEZE', UNIT).Status.FreezerState == 'frozen'
     listed = json.loads(up.givcctl('query-list', '--json', check=True).stdout)
     assert [item['status'] for item in listed if item['name'] == UNIT] == ['Paused']
     assert manage('THAW', UNIT).Status.FreezerState == 'running'
     assert main_pid(up) == before
-    assert journal.count('has crashed') == 0
+    assert count(journal, 'has crashed') == 0

@@ -11,8 +11,7 @@ import pytest
 from grpc import StatusCode
 
 import contents
-from miniature import HOST, Fleet, wait_line
-from test_agent import Journal
+from miniature import HOST, Fleet, Journal, wait_line
 from wire import Wire
 
 GUESTS = ('admin-vm', 'net-vm', 'gui-vm')
@@ -197,7 +196,7 @@ def test_an_agent_that_comes_back_is_told_again(fleet, peers):
     # Behind the back of timedated, which remembers what it set.
     fleet.run('net-vm', ['systemctl', 'stop', 'systemd-timedated.service'], check=True)
     fleet.run('net-vm', ['ln', '-sf', '/usr/share/zoneinfo/Etc/GMT+9', '/etc/localtime'], check=True)
-    journal = Journal(fleet, 'net-vm')
+    journal = Journal(fleet, 'net-vm', 'givc-agent.service')
     fleet.run('net-vm', ['systemctl', 'kill', '-s', 'KILL', 'givc-agent.service'], check=True)
     journal.wait('the time zone is set')
     assert timezone(fleet, 'net-vm') == timezone(fleet, 'gui-vm')
@@ -205,7 +204,7 @@ def test_an_agent_that_comes_back_is_told_again(fleet, peers):
 
 
 def test_a_frozen_machine_is_named_and_told_later(fleet, peers):
-    journal = Journal(fleet, 'net-vm')
+    journal = Journal(fleet, 'net-vm', 'givc-agent.service')
     fleet.run(HOST, ['systemctl', 'freeze', 'microvm@net-vm.service'], check=True)
     try:
         code, text = refusal(peers.set_timezone, 'Africa/Cairo', timeout=2)
