@@ -238,8 +238,10 @@ static void on_done(const struct rpc_status *status, const ProtobufCMessage *res
                 code = request->done(session, status, response, request->userdata);
         else if (status->code != RPC_OK)
                 session_fail(session, call->what, status);
-        else if (request->show)
+        else if (request->show) {
                 code = request->show(session, response, call->subject);
+                session->n_shown++;
+        }
         session_note_output(session);
         session_call_free(call);
         begin_next(session);

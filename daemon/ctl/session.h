@@ -29,6 +29,7 @@ struct session {
         bool shows_progress;  /* a line of the terminal is taken: cleared before anything else is printed */
         size_t at_once;       /* so many calls are under way, others wait for their turn */
         struct list calls;    /* both, in the order in which they were asked for */
+        size_t n_shown;       /* answers that were printed */
         struct list failures; /* to be told of at the next turn of the loop */
         int code;             /* an enum exit_code: that of the first failure */
 };

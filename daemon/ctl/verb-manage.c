@@ -164,8 +164,11 @@ static int show_units(struct session *session, const ProtobufCMessage *response,
 
         if (session->options->json)
                 r = output_json(stdout, output_units_json(vm, list->units, list->n_units));
-        else
+        else {
+                if (session->n_shown > 0)
+                        putchar('\n');
                 r = output_details(stdout, vm, list->units, list->n_units);
+        }
         return r < 0 ? fail_errno(r, "cannot print") : EXIT_DONE;
 }
 

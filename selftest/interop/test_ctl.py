@@ -165,6 +165,8 @@ def test_list_units(ctl):
     out, _ = ctl("list-units", "net-vm")
     row = out.splitlines()[1]
     assert row.split()[:5] == ["demo.service", "net-vm", "loaded", "active", "running"] and "exit-code (exited, 3)" in row
+    one, other = ctl("list-units", "net-vm", "app-vm")[0].split("\n\n")
+    assert {table.splitlines()[1].split()[1] for table in (one, other)} == {"net-vm", "app-vm"}
     assert json.loads(ctl("list-units", "net-vm", "--json")[0])["units"][0]["since"] == 1_700_000_000_000_000
 
 
