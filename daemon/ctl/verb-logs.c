@@ -108,6 +108,7 @@ struct reading {
         Admin__ReadLogsRequest message;
         Logs__LogsRequest request;
         uint64_t last_usec; /* of the last entry shown */
+        bool told;          /* an entry, at least */
 };
 
 static void reading_clear(struct reading *reading) {
@@ -140,6 +141,7 @@ static void on_told(struct session *session, const ProtobufCMessage *message, vo
 
         if (session->output_error < 0)
                 return;
+        reading->told = true;
         if (session->options->json)
                 r = print_json(entry);
         else
@@ -174,8 +176,11 @@ static int on_done(struct session *session, const struct rpc_status *status,
         struct reading *reading = userdata;
         Logs__LogsRequest *request = &reading->request;
 
-        if (status->code == RPC_OK)
+        if (status->code == RPC_OK) {
+                if (!reading->told && !request->onlynews && !session->options->json)
+                        complain("the journal of %s has no such entry", reading->vm);
                 return EXIT_DONE;
+        }
         if (status->code != RPC_OUT_OF_RANGE || reading->last_usec == 0) {
                 fail(session, reading, status);
                 return EXIT_DONE;

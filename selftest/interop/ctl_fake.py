@@ -194,6 +194,8 @@ class FakeFleet:
     def __init__(self):
         self.requests = []
         self.states = queue.Queue()
+        entry = {"Cursor": "c", "RealtimeUsec": 1_700_000_000_000_000, "Identifier": "demo", "Pid": 7, "Message": "bad\033[1m"}
+        self.journal = [pb.msg("logs.LogEntry")(Priority=3, **entry)]
         self.detail = Detail(Status=STATUS, Result="exit-code", ExitCode=1, ExitStatus=3, SinceUsec=1_700_000_000_000_000, MainPid=7)
 
     def ManageUnit(self, request, context):
@@ -206,7 +208,7 @@ class FakeFleet:
 
     def ReadLogs(self, request, context):
         self.requests.append(request)
-        yield pb.msg("logs.LogEntry")(Cursor="c", RealtimeUsec=1_700_000_000_000_000, Priority=3, Identifier="demo", Pid=7, Message="bad\033[1m")
+        yield from self.journal
 
     def WatchUnit(self, request, context):
         self.requests.append(request)

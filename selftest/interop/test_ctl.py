@@ -256,6 +256,12 @@ def test_logs(ctl, fleet):
     assert "--vm" in ctl("logs", code=2)[1]
 
 
+def test_logs_that_there_are_not(ctl, fleet):
+    fleet.journal = []
+    assert ctl("logs", "net-vm/demo") == ("", "givcctl: the journal of net-vm has no such entry\n")
+    assert ctl("logs", "net-vm/demo", "--json") == ctl("logs", "net-vm/demo", "-n0") == ("", "")
+
+
 @pytest.mark.parametrize("arguments, unit", [(["net-vm"], ""), (["net-vm/demo"], "demo.service"), (["net-vm", "-udemo"], "demo.service"), (["-u", "net-vm/demo"], "demo.service")])
 def test_logs_of(ctl, fleet, arguments, unit):
     ctl("logs", *arguments)

@@ -46,19 +46,9 @@ def test_the_host_on_one_screen(ctl, fake, fleet):
         assert (asked.VmName, asked.Request.UnitName) == ("ghaf-host", "givc-ghaf-host.service")
 
 
-class Quiet(FakeFleet):
-    """Who has no line of a journal."""
-
-    def ReadLogs(self, request, context):
-        return iter(())
-
-
-def test_what_has_no_journal_ends_with_its_state(program, fake, certs):
-    fake.items = [AGENT]
-    handlers = (pb.handler("admin.AdminService", fake), pb.handler("admin.FleetService", Quiet()))
-    with serving(handlers, certs / "admin-vm") as port:
-        out, _ = Ctl(program, port, certs / "me")("status", "net-vm/demo")
-    assert not out.endswith("\n\n")
+def test_what_has_no_journal_ends_with_its_state(ctl, fake, fleet):
+    fake.items, fleet.journal = [AGENT], []
+    assert not ctl("status", "net-vm/demo")[0].endswith("\n\n")
 
 
 def test_an_old_fleet_tells_what_it_can(program, fake, certs):
