@@ -29,6 +29,10 @@
 #define PART_BYTES      512
 #define DATA_PART_BYTES 2048
 
+/* Frames of a server's that wait to be sent, past which no more is read: each may have been called forth by
+ * one of the client's that is far smaller, as streams beyond the limit are refused. */
+#define WAITING_FRAMES_MAX 512
+
 /* RFC 9113, 10.5: frames that carry nothing. Clients of gRPC send some as long as they receive much. */
 #define IDLE_FRAMES_MAX  1000
 #define IDLE_FRAMES_USEC (10 * USEC_PER_SEC)
@@ -217,6 +221,12 @@ static void end_if_done(struct http2 *h) {
                                 h->goaway_told ? "the peer has gone away" : "protocol error");
 }
 
+/* Whether the peer has to hear some of what there is to say before it may go on. As client, requests wait
+ * for their turn in there, too. */
+static bool has_much_to_say(const struct http2 *h) {
+        return h->server && nghttp2_session_get_outbound_queue_size(h->session) > WAITING_FRAMES_MAX;
+}
+
 void http2_flush(struct http2 *h) {
         int r;
 
@@ -233,6 +243,8 @@ void http2_flush(struct http2 *h) {
                 end(h, -ENOMEM, "out of memory");
         if (r >= 0 && !h->closed)
                 end_if_done(h);
+        if (!h->closed)
+                bytestream_set_reading(h->bytes, !has_much_to_say(h));
         (void) http2_charge(h, 0);
         http2_unref(h);
 }
@@ -452,7 +464,13 @@ static size_t next_part(const struct http2 *h, size_t n) {
         return h->account ? MIN(n, MAX(data, (size_t) PART_BYTES)) : n;
 }
 
-/* Takes bytes in, as many as the peer's turn allows; the rest is for the next one. */
+/* Whether what more has come is for later. */
+static bool leaves_rest(const struct http2 *h) {
+        return has_had_its_turn(h) || has_much_to_say(h);
+}
+
+/* Takes bytes in, as many as the peer's turn allows, and what there is to say to them; the rest is for the
+ * next one. */
 static void take_in(struct http2 *h, const uint8_t *bytes, size_t n) {
         size_t at = 0;
 
@@ -463,7 +481,7 @@ static void take_in(struct http2 *h, const uint8_t *bytes, size_t n) {
                 if (taken < 0 && !h->closed)
                         end(h, -EPROTO, nghttp2_strerror((int) taken));
                 at += part;
-                if (at < n && !h->closed && has_had_its_turn(h)) {
+                if (at < n && !h->closed && leaves_rest(h)) {
                         h->failed = h->failed || bytestream_unread(h->bytes, bytes + at, n - at) < 0;
                         return;
                 }
@@ -474,7 +492,7 @@ static void receive(struct http2 *h) {
         uint8_t piece[GATHER_BYTES];
 
         h->received_usec = now_usec(CLOCK_MONOTONIC);
-        for (unsigned i = 0; i < READS_MAX && !h->closed && !h->failed && !has_had_its_turn(h); i++) {
+        for (unsigned i = 0; i < READS_MAX && !h->closed && !h->failed && !leaves_rest(h); i++) {
                 ssize_t n = bytestream_read(
                                 h->bytes, piece, h->rank == QUOTA_RANK_LAST ? BUSY_BYTES : sizeof(piece));
 

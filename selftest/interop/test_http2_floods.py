@@ -2,6 +2,8 @@
 """HTTP/2 by the million (RFC 9113, 10.5): who floods our server is cut off, stopped, or goes to waste; a client that
 behaves is served all the while, and memory stays bounded."""
 
+import itertools
+import socket
 import time
 
 import pytest
@@ -129,6 +131,25 @@ def test_streams_beyond_the_limit(victim):
         assert connection.receive_refusal(599) in (h2raw.REFUSED_STREAM, h2raw.PROTOCOL_ERROR)
         victim.server.command("counters")
         assert victim.server.expect("counters")["calls_now"] <= 257
+
+
+@pytest.mark.parametrize("reading", [True, False], ids=["reading", "deaf"])
+def test_refusals_without_end(victim, reading):
+    """Who has not acknowledged our SETTINGS (6.5.3) is refused what is beyond them, stream by stream: here a million
+    times, by frames that are smaller than what it takes to remember the answer."""
+    with h2raw.connect_silent(victim.address) as connection:
+        if not reading:  # so that what is sent soon waits at the server
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.send(h2raw.PREFACE, h2raw.settings())
+        request = grpc_message(Request(hang=True).SerializeToString())
+        for stream in range(1, 513, 2):
+            connection.request(stream, request)
+        streams = iter(range(513, 2_000_513, 2))
+        blocks = (
+            b"".join(frame(h2raw.HEADERS, END_HEADERS | END_STREAM, stream, b"\x83") for stream in some)
+            for some in iter(lambda: list(itertools.islice(streams, 4000)), [])
+        )
+        assert connection.flood(blocks, reading) in (*CUT_OFF, None if reading else "blocked")
 
 
 def test_requests_that_swell(victim):
