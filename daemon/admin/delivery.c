@@ -11,6 +11,8 @@
 /* A machine that boots has its D-Bus a moment later. */
 #define RETRY_MIN_USEC (1 * USEC_PER_SEC)
 #define RETRY_MAX_USEC (60 * USEC_PER_SEC)
+/* Policies that are on their way to one agent at a time: each is an open file, and what is sent ahead. */
+#define SENDING_MAX 4
 
 struct deliveries {
         sd_event *event;
@@ -28,10 +30,24 @@ struct delivery {
         enum setting setting;
         struct rpc_client_call *pending; /* of a setting; NULL: it waits to try again */
         struct policy_send *sending;     /* of a policy; likewise */
+        bool queued;                     /* it waits until others have been sent */
         sd_event_source *timer;
         uint64_t retry_usec;
         char vm[];
 };
+
+/* Of those policies that wait until others have been sent to that VM, one tries; it may have to wait on. */
+static void try_next(struct deliveries *deliveries, const char *vm) {
+        struct delivery *delivery;
+
+        LIST_FOREACH(delivery, &deliveries->deliveries, deliveries)
+                if (delivery->queued && streq(delivery->vm, vm)) {
+                        delivery->queued = false;
+                        (void) sd_event_source_set_time(delivery->timer, 0);
+                        (void) sd_event_source_set_enabled(delivery->timer, SD_EVENT_ONESHOT);
+                        return;
+                }
+}
 
 static void delivery_free(struct delivery *delivery) {
         list_remove(&delivery->deliveries);
@@ -39,6 +55,7 @@ static void delivery_free(struct delivery *delivery) {
                 rpc_client_cancel(delivery->pending);
         policy_send_free(delivery->sending);
         sd_event_source_disable_unref(delivery->timer);
+        try_next(delivery->owner, delivery->vm);
         free(delivery);
 }
 
@@ -78,6 +95,7 @@ static void retry_later(struct delivery *delivery) {
         (void) sd_event_source_set_time_relative(delivery->timer, delivery->retry_usec);
         (void) sd_event_source_set_enabled(delivery->timer, SD_EVENT_ONESHOT);
         delivery->retry_usec = MIN(delivery->retry_usec * 2, RETRY_MAX_USEC);
+        try_next(delivery->owner, delivery->vm);
 }
 
 static void delivery_ended(struct delivery *delivery, const struct rpc_status *status) {
@@ -111,11 +129,23 @@ static void policy_delivered(const struct rpc_status *status, void *userdata) {
         delivery_ended(delivery, status);
 }
 
+static bool may_send(const struct delivery *delivery) {
+        const struct delivery *other;
+        size_t n = 0;
+
+        LIST_FOREACH(other, &delivery->owner->deliveries, deliveries)
+                n += other->sending && streq(other->vm, delivery->vm);
+        return n < SENDING_MAX;
+}
+
 /* A policy without a file is not sent: there may be one later, and then we are told. */
 static void deliver_policy(struct delivery *delivery, struct rpc_channel *channel) {
         struct deliveries *owner = delivery->owner;
         int r;
 
+        delivery->queued = !may_send(delivery);
+        if (delivery->queued)
+                return;
         r = policy_send_new(&delivery->sending, owner->policies, delivery->policy, channel,
                         now_usec(CLOCK_MONOTONIC) + ANSWER_USEC, policy_delivered, delivery);
         if (r == -ENOMEM || r == -ECANCELED) {
@@ -123,8 +153,9 @@ static void deliver_policy(struct delivery *delivery, struct rpc_channel *channe
                 return;
         }
         if (r < 0) {
-                (void) log_warning_errno(r, "The policy %s cannot be read below %s", delivery->policy->name,
-                                owner->policies->directory);
+                if (may_tell(delivery))
+                        (void) log_warning_errno(r, "The policy %s cannot be read below %s",
+                                        delivery->policy->name, owner->policies->directory);
                 delivery_free(delivery);
         }
 }

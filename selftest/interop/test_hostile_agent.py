@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """givc-admin and a VM that has a certificate and means harm: what its agent says, and how often it comes."""
 
+import json
 import queue
 import threading
 
@@ -23,11 +24,21 @@ TimezoneRequest = pb.msg("admin.TimezoneRequest")
 LINE_BYTES = 4 * 1024 + 100  # of the journal's
 
 
+def with_policies(directory, names):
+    """The admin's environment: policies for app-vm; directory is of the image, and has its state."""
+    (directory / "state").mkdir()
+    policies = {name: {"vms": ["app-vm"]} for name in names}
+    return {
+        "POLICY_ADMIN": "true",
+        "POLICY_CONFIG": json.dumps({"source": {"type": "none"}, "policies": policies}),
+        "POLICY_STORE": str(directory),
+        "STATE_DIRECTORY": str(directory / "state"),
+    }
+
+
 @pytest.fixture
 def admin(certificates, tmp_path):  # noqa: F811
-    state = tmp_path / "state"
-    state.mkdir()
-    with Admin(certificates, tmp_path, {"STATE_DIRECTORY": str(state)}) as admin:
+    with Admin(certificates, tmp_path, with_policies(tmp_path, ["absent"])) as admin:
         yield admin
 
 
@@ -89,7 +100,8 @@ def test_a_vm_that_comes_again_and_refuses_all_is_told_of_so_often(certificates,
                 stub = pb.stub(channel, "admin.AdminService")
                 stub.RegisterService(agent.request(APPVM), timeout=TIMEOUT)
             calls.get(timeout=TIMEOUT)
-        assert 0 < len(lines(admin, "could not be set in app-vm")) <= 66
+        refused, absent = lines(admin, "could not be set in app-vm"), lines(admin, "The policy absent cannot be read")
+        assert refused and absent and len(refused + absent) <= 66
 
 
 def test_who_changes_settings_all_the_time_is_refused_and_others_are_not(admin):
@@ -118,3 +130,36 @@ def test_what_an_agent_does_not_read_is_its_callers(certificates, admin):  # noq
         # When it is to be passed on, or while it comes.
         assert ended.get(timeout=TIMEOUT / 2).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         hold.set()
+
+
+def test_policies_are_brought_a_few_at_a_time(certificates, tmp_path):  # noqa: F811
+    """What an agent that reads nothing makes us hold: an open file, and as much as is sent ahead, for each."""
+    names, name = [f"policy-{i}" for i in range(40)], "policyadmin.PolicyAdmin"
+    for policy in names:
+        (tmp_path / "data/vm-policies" / policy).mkdir(parents=True)
+        (tmp_path / "data/vm-policies" / policy / "policy.bin").write_bytes(bytes(256 * 1024))
+    begun, hold = queue.Queue(), threading.Event()
+
+    def take(requests, context):
+        begun.put(None)
+        hold.wait(TIMEOUT)
+        first, *_ = requests
+        begun.put(pb.msg("policyadmin.StreamPolicyRequest").FromString(first).policy_name)
+        return pb.msg("policyadmin.Status")(Status="Success").SerializeToString()
+
+    services = {
+        name: grpc.method_handlers_generic_handler(name, {"StreamPolicy": grpc.stream_unary_rpc_method_handler(take)})
+    }
+    with Admin(certificates, tmp_path, with_policies(tmp_path, names)) as admin:
+        with Agent(certificates, "app-vm", services=services) as agent:
+            agent.register(admin, APPVM)
+            for _ in range(4):
+                begun.get(timeout=TIMEOUT)
+            with pytest.raises(queue.Empty):
+                begun.get(timeout=1)
+            hold.set()
+            taken = set()
+            while len(taken) < len(names):
+                taken.add(begun.get(timeout=TIMEOUT))
+                taken.discard(None)
+            assert taken == set(names)
