@@ -43,8 +43,8 @@ bool tls_identity_has_ip(const struct tls_identity *identity, const uint8_t *ip,
 
 /* What a certificate says of itself, for people; not whether it is to be believed. */
 struct tls_certificate {
-        char *subject, *issuer;         /* "/CN=net-vm" */
-        int64_t not_before, not_after;  /* seconds since 1970 */
+        char *subject, *issuer;        /* "/CN=net-vm" */
+        int64_t not_before, not_after; /* seconds since 1970 */
         struct tls_identity identity;
 };
 
