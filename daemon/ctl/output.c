@@ -4,9 +4,38 @@
 #include "text.h"
 
 #include <inttypes.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <strings.h>
+
+/* To a terminal of another character set parts of characters may be controls. Who has set no locale has not
+ * said that the terminal is an old one. */
+static bool locale_is_utf8(void) {
+        static const char *const variables[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+        const char *name = NULL, *codeset;
+
+        for (size_t i = 0; i < ELEMENTSOF(variables) && isempty(name); i++)
+                name = getenv(variables[i]);
+        if (isempty(name) || streq(name, "C") || streq(name, "POSIX"))
+                return true;
+        codeset = strchr(name, '.');
+        codeset = setlocale(LC_CTYPE, "") ? nl_langinfo(CODESET) : codeset ? codeset + 1 : "UTF-8";
+        return strncasecmp(codeset, "UTF", 3) == 0;
+}
+
+static bool takes_utf8(FILE *file) {
+        return !isatty(fileno(file)) || locale_is_utf8();
+}
+
+static bool is_ascii(const char *text, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if ((uint8_t) text[i] >= 0x80)
+                        return false;
+        return true;
+}
 
 void output_bytes(FILE *file, const char *text, size_t n) {
-        bool utf8 = text_is_utf8(text, n);
+        bool utf8 = is_ascii(text, n) || (text_is_utf8(text, n) && takes_utf8(file));
 
         for (const char *s = text, *end = text + n; s < end;) {
                 size_t hidden = utf8 || (uint8_t) *s < 0x80 ? text_hidden_length(s, (size_t) (end - s)) : 1;

@@ -20,7 +20,8 @@ enum output_event {
         OUTPUT_REMOVED,
 };
 
-/* Control characters, those that change the direction of writing, and bytes that are no UTF-8, as \xHH. */
+/* Control characters, those that change the direction of writing, bytes that are no UTF-8, and on a terminal
+ * of another character set what is not ASCII, as \xHH. */
 void output_text(FILE *file, const char *text);
 void output_bytes(FILE *file, const char *text, size_t n);
 

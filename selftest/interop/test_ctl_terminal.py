@@ -56,6 +56,17 @@ def test_nothing_of_a_vm_reaches_the_terminal(ctl, fake):
         assert not re.search("[\0-\x09\x0b-\x1f\x7f-\x9f]", out)
 
 
+@pytest.mark.parametrize("locale", ["de_DE.ISO-8859-1", "C.UTF-8", "C"])
+def test_a_terminal_of_another_character_set_gets_no_part_of_a_character(ctl, fake, fleet, locale):
+    """To it the second byte of U+00DB is a control, CSI. Who has set no locale has none such."""
+    shown = locale != "de_DE.ISO-8859-1"
+    fake.items = [AGENT]
+    fleet.detail.Status.Description = fleet.journal[0].Message = "\u00db31m"
+    for arguments in (["status", "net-vm/demo"], ["logs", "net-vm"]):
+        out = on_terminal(ctl, *arguments, env={"LC_ALL": locale})
+        assert ("\u00db31m" if shown else "\\xc3\\x9b31m") in out and out.isascii() != shown
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80, 120])
 @pytest.mark.parametrize("arguments", [["list-units", "net-vm"], ["top", "--limit=1"], ["query"]], ids=" ".join)
 def test_a_table_keeps_its_lines_on_a_narrow_terminal(ctl, fake, fleet, columns, arguments):
