@@ -16,6 +16,7 @@
 struct bus {
         sd_event *event;
         enum bus_kind kind;
+        int priority;
         sd_bus *connection; /* set from the first step of joining until it is replaced */
         bool joined;
         sd_bus_slot *first_call, *disconnected;
@@ -144,7 +145,7 @@ static int connect_to(struct bus *bus) {
         r = sd_bus_set_close_on_exit(bus->connection, false);
         if (r < 0)
                 return r;
-        r = sd_bus_attach_event(bus->connection, bus->event, SD_EVENT_PRIORITY_NORMAL);
+        r = sd_bus_attach_event(bus->connection, bus->event, bus->priority);
         if (r < 0)
                 return r;
         /* A signal that sd-bus makes itself: this asks nobody, so it does not block. */
@@ -204,6 +205,10 @@ void bus_remove_listener(struct bus *bus, const struct bus_listener *listener, v
                 bus->listeners[i] = bus->listeners[--bus->n_listeners];
                 return;
         }
+}
+
+void bus_set_priority(struct bus *bus, int priority) {
+        bus->priority = priority;
 }
 
 void bus_start(struct bus *bus) {

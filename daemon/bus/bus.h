@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * A D-Bus connection that is held: opened without blocking, noticed when it dies, joined again with back-off.
+ * A D-Bus connection that is held: opened without blocking, noticed when it dies, joined again with
+ * back-off.
  */
 
 #include "util.h"
@@ -26,7 +27,8 @@ struct bus_listener {
 };
 
 int bus_new(struct bus **ret, sd_event *event, enum bus_kind kind);
-/* Not from inside of a callback of this bus. Whoever holds slots of the connection lets go of them before. */
+/* Not from inside of a callback of this bus. Whoever holds slots of the connection lets go of them before.
+ */
 struct bus *bus_free(struct bus *bus);
 DEFINE_CLEANUP(struct bus, bus_free)
 
@@ -34,12 +36,14 @@ DEFINE_CLEANUP(struct bus, bus_free)
 int bus_add_listener(struct bus *bus, const struct bus_listener *listener, void *userdata);
 /* It is not told of anything any more. */
 void bus_remove_listener(struct bus *bus, const struct bus_listener *listener, void *userdata);
+/* In the loop's order (sd_event_source_set_priority()); before bus_start(). */
+void bus_set_priority(struct bus *bus, int priority);
 /* Begins to connect. What fails is tried again, for ever, and logged once per cause. */
 void bus_start(struct bus *bus);
 
 /*
- * Gives the connection up, as soon as the loop runs again, and joins anew: what was queued for a bus that takes
- * nothing goes with it.
+ * Gives the connection up, as soon as the loop runs again, and joins anew: what was queued for a bus that
+ * takes nothing goes with it.
  */
 void bus_drop(struct bus *bus);
 

@@ -2,7 +2,9 @@
 #include "daemon-object.h"
 
 #include "authorize.h"
+#include "bytestream.h"
 #include "log.h"
+#include "quota.h"
 #include "text.h"
 
 #define DAEMON_INTERFACE      "org.ghaf.Givc1.Daemon"
@@ -29,6 +31,12 @@
 #define ERRORS_MAX       4096
 #define ANSWERS_LIST_MAX 8
 #define ANSWERS_ALL_MAX  1
+
+/*
+ * Any user of this machine may ask: they have their turn with the peers that take the most, and whoever is
+ * in a handshake goes before them.
+ */
+#define PRIORITY (BYTESTREAM_HANDSHAKE_PRIORITY + QUOTA_RANK_LAST)
 
 /* Peers that come and go are told of together: a fleet that starts has hundreds. */
 #define PEERS_DELAY_USEC (200 * USEC_PER_MSEC)
@@ -493,6 +501,7 @@ int daemon_object_new(struct daemon_object **ret, sd_event *event, enum bus_kind
         r = bus_new(&object->bus, event, kind);
         if (r < 0)
                 return r;
+        bus_set_priority(object->bus, PRIORITY);
         r = authorizer_new(&object->authorizer, object->bus);
         if (r < 0)
                 return r;

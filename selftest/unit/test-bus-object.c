@@ -6,6 +6,7 @@
  * selftest/fleet/test_dbus.py.
  */
 #include "bus-object.h"
+#include "bytestream.h"
 #include "dbus-daemon.h"
 
 #include <criterion/criterion.h>
@@ -190,6 +191,46 @@ Test(bus_object, reload_says_how_it_ended) {
         cr_assert(sd_bus_message_is_method_error(
                         ask(ROOT, "org.ghaf.Givc1.Daemon", "Reload", NULL), SD_BUS_ERROR_FAILED));
         cr_assert_eq(world.reloads, 2);
+}
+
+static int on_turn(sd_event_source *source, void *userdata) {
+        unsigned *turns = userdata;
+
+        ++*turns;
+        return 0;
+}
+
+/* Until the bus has taken what the client has sent before, and the client what has been sent to it. */
+static void synchronize(void) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *id = NULL;
+
+        cr_assert_geq(sd_bus_call_method(world.client, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                      "org.freedesktop.DBus", "GetId", NULL, &id, NULL),
+                        0);
+}
+
+/* All of them wait at our socket when a handshake is to go on: it does not wait for them. */
+Test(bus_object, who_asks_and_asks_goes_after_who_is_in_a_handshake) {
+        sd_event *event = reactor_event(world.manager.reactor);
+        unsigned asked = 500, turns = 0, before = world.answers;
+        sd_event_source *handshake;
+
+        for (unsigned i = 0; i < asked; i++)
+                cr_assert_geq(sd_bus_call_method_async(world.client, NULL, NAME, ROOT,
+                                              "org.freedesktop.DBus.Peer", "Ping", on_answer, NULL, NULL),
+                                0);
+        synchronize();
+        cr_assert_geq(sd_bus_detach_event(world.client), 0);
+        cr_assert_geq(sd_event_add_defer(event, &handshake, on_turn, &turns), 0);
+        cr_assert_geq(sd_event_source_set_priority(handshake, BYTESTREAM_HANDSHAKE_PRIORITY), 0);
+        run_until(&turns, 1);
+        sd_event_source_unref(handshake);
+        synchronize();
+        while (sd_bus_process(world.client, NULL) > 0)
+                ;
+        cr_assert_lt(world.answers, before + asked / 10);
+        cr_assert_geq(sd_bus_attach_event(world.client, event, 0), 0);
+        run_until(&world.answers, before + asked);
 }
 
 Test(bus_object, levels_that_are_none) {
