@@ -18,8 +18,8 @@ import givcpb  # noqa: E402
 WATCHERS = (10, 100, 1000)
 PER_PEER = 16        # as many as the admin allows
 EVENTS = 200
-ENTRIES = (100, 1000, 10_000)
-PER_AGENT = 2000     # as many units as one agent may have, nearly
+ENTRIES = (100, 1000, 5000)
+PER_AGENT = 1000     # the fifth agent finds room for so many yet
 CALLS = 300          # in a round; an agent may register 4096 times in 10 s
 ROUNDS = 3
 AT_ONCE = 64
