@@ -108,13 +108,23 @@ struct quota *quota_unref(struct quota *quota) {
         return NULL;
 }
 
+static void set_trusted(struct quota_account *account) {
+        const char *name = account->quota->trusted;
+
+        account->trusted = account->identified && name && streq(account->name, name);
+        account->resets.burst = account->trusted ? TRUSTED_FACTOR * QUOTA_RESETS : QUOTA_RESETS;
+}
+
 int quota_trust(struct quota *quota, const char *name) {
         char *copy = name ? strdup(name) : NULL;
+        struct quota_account *account;
 
         if (name && !copy)
                 return -ENOMEM;
         free(quota->trusted);
         quota->trusted = copy;
+        LIST_FOREACH(account, &quota->accounts, link)
+                set_trusted(account);
         return 0;
 }
 
@@ -148,15 +158,13 @@ int quota_account_get(struct quota *quota, const char *name, bool identified, st
                 .quota = quota,
                 .name = strdup(name),
                 .identified = identified,
-                .trusted = identified && quota->trusted && streq(name, quota->trusted),
-                .resets = { .interval_usec = QUOTA_RESETS_USEC, .burst = QUOTA_RESETS },
+                .resets.interval_usec = QUOTA_RESETS_USEC,
         };
-        if (account->trusted)
-                account->resets.burst *= TRUSTED_FACTOR;
         if (!account->name) {
                 free(account);
                 return -ENOMEM;
         }
+        set_trusted(account);
         quota->n_refs++;
         list_append(&quota->accounts, &account->link);
         *ret = account;

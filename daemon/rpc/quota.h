@@ -48,9 +48,8 @@ int quota_new(struct quota **ret, sd_event *event,
 struct quota *quota_unref(struct quota *quota);
 
 /*
- * The peer of this name may take seven eighths of what the others leave, and is never put behind them: for
- * one through whom everybody's calls come. Accounts made before are not changed. Copied; NULL: none.
- * -ENOMEM.
+ * The peer of this name, in place of the last, may take seven eighths of what the others leave, and is never
+ * put behind them: for one through whom everybody's calls come. Copied; NULL: none. 0 or -ENOMEM.
  */
 int quota_trust(struct quota *quota, const char *name);
 

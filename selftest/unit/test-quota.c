@@ -103,6 +103,29 @@ Test(quota, trusted_and_by_kind) {
         quota_unref(quota);
 }
 
+Test(quota, another_is_trusted_who_is_there_already) {
+        struct quota *quota = make(800, 10);
+        struct quota_account *former, *new;
+        struct quota_charge charge = {};
+
+        cr_assert_eq(quota_trust(quota, "former"), 0);
+        former = account(quota, "former", true);
+        new = account(quota, "new", true);
+        cr_assert_eq(quota_trust(quota, "new"), 0);
+        cr_expect_eq(quota_share(former, QUOTA_STREAMS), 10);
+        cr_expect_eq(quota_share(new, QUOTA_STREAMS), 700);
+        cr_expect_eq(quota_account_spend(former, USEC_PER_SEC), QUOTA_RANK_LAST);
+        cr_expect_eq(quota_account_spend(new, USEC_PER_SEC), QUOTA_RANK_FIRST);
+        /* What it has is still its own to give back. */
+        cr_assert_eq(quota_charge(new, QUOTA_STREAMS, 700, &charge), 0);
+        cr_assert_eq(quota_trust(quota, NULL), 0);
+        cr_expect_eq(quota_charge(new, QUOTA_STREAMS, 699, &charge), 0);
+        quota_release(&charge);
+        quota_account_unref(former);
+        quota_account_unref(new);
+        quota_unref(quota);
+}
+
 Test(quota, who_takes_the_loop_stands_back) {
         struct quota *quota = make(1, 1);
         struct quota_account *a = account(quota, "a", true), *trusted;
