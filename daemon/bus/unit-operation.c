@@ -244,6 +244,7 @@ static void take_reading(struct unit_operation *operation, const sd_bus_error *e
                 set_bus_error(operation, error);
         else if (r < 0)
                 set_error(operation, r, "Out of memory");
+        operation->reads = NULL;
         finish_later(operation);
 }
 
