@@ -13,9 +13,6 @@
  * something by hand; a flood is counted. */
 #define AUDIT_LINES_PER_MINUTE 300
 
-/* A DNS name is no longer, and a peer's may be anything. */
-#define NAME_MAX_BYTES 253
-
 /* Where the rules are. */
 struct source {
         char *rules, *entities; /* files, or NULL */
@@ -169,19 +166,10 @@ void access_guard_refused_more(const char *host, unsigned n, struct access_guard
 }
 
 static void on_more_refusals(const char *peer, unsigned n, void *userdata) {
-        const struct log_fields fields = { .message_id = GIVC_MESSAGE_CERTIFICATE_REFUSED, .peer = peer };
-        _cleanup_(freep) char *name = peer ? text_escape(peer, strlen(peer), NAME_MAX_BYTES) : NULL;
-
-        log_event(LOG_WARNING, &fields, "%u more refusals of certificate of %s were not logged.", n,
-                        name ?: "others");
         tell_untold(userdata, ACCESS__UNTOLD__TOLD__REFUSALS, peer, n);
 }
 
 static void on_more_decisions(const char *peer, unsigned n, void *userdata) {
-        const struct log_fields fields = { .peer = peer };
-
-        log_event(LOG_WARNING, &fields, "%u more decisions on calls of %s were not logged.", n,
-                        peer ?: "others");
         tell_untold(userdata, ACCESS__UNTOLD__TOLD__DECISIONS, peer, n);
 }
 
@@ -210,8 +198,16 @@ int access_guard_new(struct access_guard **ret, sd_event *event, const struct ac
                 return log_error_errno(-ENOMEM, "Cannot prepare for callers");
         *guard = (struct access_guard){
                 .event = sd_event_ref(event),
-                .refusals = PEER_LIMIT_NULL,
-                .audits = { .burst = AUDIT_LINES_PER_MINUTE },
+                .refusals = {
+                        .more = "refusals of certificate of",
+                        .message_id = GIVC_MESSAGE_CERTIFICATE_REFUSED,
+                        .priority = LOG_WARNING,
+                },
+                .audits = {
+                        .burst = AUDIT_LINES_PER_MINUTE,
+                        .more = "decisions on calls of",
+                        .priority = LOG_WARNING,
+                },
                 .permits_told = { .burst = AUDIT_LINES_PER_MINUTE },
         };
         r = sd_event_add_defer(event, &guard->changed_source, on_tell_changed, guard);
@@ -324,7 +320,6 @@ static void log_refusal(struct access_guard *guard, const struct rpc_peer *peer,
                 .claimed_serial = peer->identity ? peer->identity->serial : NULL,
                 .reason = reason,
         };
-        _cleanup_(freep) char *name = NULL;
 
         /* Once a connection, however many calls it makes. Numbers of connections grow. */
         if (peer->id <= guard->logged_id)
@@ -332,8 +327,7 @@ static void log_refusal(struct access_guard *guard, const struct rpc_peer *peer,
         guard->logged_id = peer->id;
         if (!peer_limit_pass(&guard->refusals, peer->name))
                 return;
-        name = text_escape(peer->name, strlen(peer->name), NAME_MAX_BYTES);
-        log_event(LOG_WARNING, &fields, "Refused certificate of %s from %s, serial %s: %s", strempty(name),
+        log_event(LOG_WARNING, &fields, "Refused certificate of %.253s from %s, serial %s: %s", peer->name,
                         peer->host, refused.claimed_serial ?: "none", strempty(reason));
         access_guard_refused(&refused, guard);
 }

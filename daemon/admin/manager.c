@@ -427,13 +427,6 @@ static void say_what_is_off(const struct options *options) {
                 log_notice("With --monitoring=false, VMs that crash are not started again.");
 }
 
-static void on_more_refusals(const char *peer, unsigned n, void *userdata) {
-        const struct log_fields fields = { .message_id = GIVC_MESSAGE_REGISTRATION_REFUSED, .peer = peer };
-
-        log_event(LOG_WARNING, &fields, "%u more refused registrations by %s were not logged.", n,
-                        peer ?: "others");
-}
-
 int manager_new(struct manager **ret, const struct options *options) {
         _cleanup_(manager_freep) struct manager *manager = NULL;
         int r;
@@ -443,6 +436,11 @@ int manager_new(struct manager **ret, const struct options *options) {
                 return log_error_errno(-ENOMEM, "Cannot start");
         manager->options = options;
         manager->changes.burst = CHANGES_PER_MINUTE;
+        manager->refusals = (struct peer_limit){
+                .more = "refused registrations by",
+                .message_id = GIVC_MESSAGE_REGISTRATION_REFUSED,
+                .priority = LOG_WARNING,
+        };
         manager->links = (struct registry_observer){ .changed = registry_changed, .userdata = manager };
         list_init(&manager->links.observers);
         list_init(&manager->vm_starts);
@@ -452,7 +450,7 @@ int manager_new(struct manager **ret, const struct options *options) {
         r = reactor_new(&manager->reactor, &reactor_ops, DRAIN_USEC, manager);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the loop");
-        r = peer_limit_watch(&manager->refusals, reactor_event(manager->reactor), on_more_refusals, NULL);
+        r = peer_limit_watch(&manager->refusals, reactor_event(manager->reactor), NULL, NULL);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the loop");
         if (options->use_tls) {

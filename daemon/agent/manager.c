@@ -189,17 +189,12 @@ const struct whitelist_unit *manager_find_unit(
                 .method = rpc_call_path(call) + 1,
                 .peer = rpc_call_peer(call)->name,
         };
-        _cleanup_(freep) char *shown = NULL;
 
-        if (unit)
-                return unit;
-        if (!peer_limit_pass(&manager->refusals, fields.peer))
-                return NULL;
-        shown = text_escape(name, strlen(name), 255);
-        log_event(LOG_WARNING, &fields,
-                        "%s asks for \"%s\" (%s), which is not a unit that this agent shows.", fields.peer,
-                        strempty(shown), rpc_call_method(call));
-        return NULL;
+        if (!unit && peer_limit_pass(&manager->refusals, fields.peer))
+                log_event(LOG_WARNING, &fields,
+                                "%s asks for \"%.255s\" (%s), which is not a unit that this agent shows.",
+                                fields.peer, name, rpc_call_method(call));
+        return unit;
 }
 
 /* --- calls --- */
@@ -586,13 +581,6 @@ static int start_units(struct manager *manager) {
         return 0;
 }
 
-static void on_more_refusals(const char *peer, unsigned n, void *userdata) {
-        const struct log_fields fields = { .peer = peer };
-
-        log_event(LOG_WARNING, &fields, "%u more refusals of what %s asked for were not logged.", n,
-                        peer ?: "others");
-}
-
 int manager_new(struct manager **ret, const char *config_path, struct config *config) {
         static const struct reactor_ops ops = { .reload = on_reload, .stop = on_stop };
         _cleanup_(manager_freep) struct manager *manager = NULL;
@@ -613,6 +601,7 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
         list_init(&manager->executions);
         list_init(&manager->log_streams);
         list_init(&manager->policies);
+        manager->refusals = (struct peer_limit){ .more = "refusals to", .priority = LOG_WARNING };
         manager->config_path = strdup(config_path);
         if (!manager->config_path)
                 return log_error_errno(-ENOMEM, "Cannot start");
@@ -621,7 +610,7 @@ int manager_new(struct manager **ret, const char *config_path, struct config *co
         r = reactor_new(&manager->reactor, &ops, DRAIN_USEC, manager);
         if (r < 0)
                 return log_error_errno(r, "Cannot prepare the event loop");
-        r = peer_limit_watch(&manager->refusals, reactor_event(manager->reactor), on_more_refusals, NULL);
+        r = peer_limit_watch(&manager->refusals, reactor_event(manager->reactor), NULL, NULL);
         if (r < 0)
                 return log_error_errno(r, "Cannot prepare the event loop");
         r = load_tls(&manager->config, &manager->tls);

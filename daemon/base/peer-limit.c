@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "peer-limit.h"
 
+#include "log.h"
+
 /* Enough to see a cause and its repetition, too few to fill a journal. */
 #define MESSAGES_PER_INTERVAL 3
 #define INTERVAL_USEC         (60 * USEC_PER_SEC)
@@ -20,15 +22,15 @@ static uint64_t end_usec(const struct ratelimit *rate) {
         return rate->begin_usec + rate->interval_usec;
 }
 
-static unsigned rest(const struct ratelimit *rate) {
+static unsigned count_rest(const struct ratelimit *rate) {
         return rate->n > rate->burst ? rate->n - rate->burst : 0;
 }
 
 static void schedule(struct peer_limit *limit) {
-        uint64_t next = rest(&limit->others) > 0 ? end_usec(&limit->others) : USEC_INFINITY;
+        uint64_t next = count_rest(&limit->others) > 0 ? end_usec(&limit->others) : USEC_INFINITY;
 
         for (size_t i = 0; i < ELEMENTSOF(limit->slots); i++)
-                if (rest(&limit->slots[i].limit) > 0)
+                if (count_rest(&limit->slots[i].limit) > 0)
                         next = MIN(next, end_usec(&limit->slots[i].limit));
         if (next == USEC_INFINITY)
                 return;
@@ -38,17 +40,21 @@ static void schedule(struct peer_limit *limit) {
 
 /* slot NULL: of the others. */
 static void tell(struct peer_limit *limit, struct peer_limit_slot *slot, unsigned n) {
-        _cleanup_(freep) char *peer = NULL;
+        _cleanup_(freep) char *peer = slot && n > 0 ? TAKE_PTR(slot->name) : NULL;
+        const struct log_fields fields = { .message_id = limit->message_id, .peer = peer };
 
-        if (n == 0 || !limit->rest)
+        if (n == 0 || !limit->timer)
                 return;
-        peer = slot ? TAKE_PTR(slot->name) : NULL;
-        limit->rest(peer, n, limit->userdata);
+        if (limit->more)
+                log_event(limit->priority, &fields, "%u more %s %s were not logged.", n, limit->more,
+                                peer ?: "others");
+        if (limit->rest)
+                limit->rest(peer, n, limit->userdata);
 }
 
 /* If its minute is over. */
 static void tell_rest(struct peer_limit *limit, struct ratelimit *rate, struct peer_limit_slot *slot) {
-        unsigned n = rest(rate);
+        unsigned n = count_rest(rate);
 
         if (n == 0 || now_usec(CLOCK_MONOTONIC) < end_usec(rate))
                 return;
@@ -66,13 +72,13 @@ static int on_timer(sd_event_source *source _unused_, uint64_t usec _unused_, vo
         return 0;
 }
 
-int peer_limit_watch(struct peer_limit *limit, sd_event *event, peer_limit_rest_t told, void *userdata) {
+int peer_limit_watch(struct peer_limit *limit, sd_event *event, peer_limit_rest_t rest, void *userdata) {
         int r;
 
         r = sd_event_add_time(event, &limit->timer, CLOCK_MONOTONIC, 0, 0, on_timer, limit);
         if (r < 0)
                 return r;
-        limit->rest = told;
+        limit->rest = rest;
         limit->userdata = userdata;
         r = sd_event_source_set_enabled(limit->timer, SD_EVENT_OFF);
         return r < 0 ? r : 0;
@@ -114,7 +120,7 @@ bool peer_limit_pass(struct peer_limit *limit, const char *peer) {
         rate->burst = limit->burst ?: MESSAGES_PER_INTERVAL;
         pass = ratelimit_pass(rate, &suppressed);
         tell(limit, slot, suppressed);
-        if (limit->timer && rest(rate) == 1) {
+        if (limit->timer && count_rest(rate) == 1) {
                 if (slot)
                         slot->name = strdup(peer);
                 schedule(limit);

@@ -152,37 +152,26 @@ int rpc_server_listen(struct rpc_server *server, const struct rpc_address *addre
 /* ---- what was too much for the journal, when its minute is over ---- */
 
 static void on_more_refused(const char *host, unsigned n, void *userdata) {
-        const struct log_fields fields = { .peer = host };
         struct rpc_server *server = userdata;
 
-        log_event(LOG_WARNING, &fields, "%u more refused connections of %s were not logged.", n,
-                        host ?: "others");
         if (!server->freed && server->ops->refused_more)
                 server->ops->refused_more(server, host, n, server->userdata);
-}
-
-static void on_more_failed(const char *peer, unsigned n, void *userdata _unused_) {
-        const struct log_fields fields = { .peer = peer };
-
-        log_event(LOG_NOTICE, &fields, "%u more failures of connections of %s were not logged.", n,
-                        peer ?: "others");
-}
-
-static void on_more_lines(const char *peer, unsigned n, void *userdata _unused_) {
-        const struct log_fields fields = { .peer = peer };
-
-        log_event(LOG_INFO, &fields, "%u more calls of %s were not logged.", n, peer ?: "others");
 }
 
 static int watch_limits(struct rpc_server *server) {
         int r;
 
-        server->lines.burst = RPC_CALL_LINES;
+        server->refusals = (struct peer_limit){ .more = "refused connections of", .priority = LOG_WARNING };
+        server->failures =
+                        (struct peer_limit){ .more = "failures of connections of", .priority = LOG_NOTICE };
+        server->lines = (struct peer_limit){
+                .burst = RPC_CALL_LINES, .more = "calls of", .priority = LOG_INFO
+        };
         r = peer_limit_watch(&server->refusals, server->event, on_more_refused, server);
         if (r >= 0)
-                r = peer_limit_watch(&server->failures, server->event, on_more_failed, NULL);
+                r = peer_limit_watch(&server->failures, server->event, NULL, NULL);
         if (r >= 0)
-                r = peer_limit_watch(&server->lines, server->event, on_more_lines, NULL);
+                r = peer_limit_watch(&server->lines, server->event, NULL, NULL);
         return r;
 }
 

@@ -69,8 +69,8 @@ struct rpc_server_ops {
         /* A connection was refused, and the journal was told: as often as it is told of one address. May be
          * NULL. */
         void (*refused)(struct rpc_server *server, const struct rpc_refused *refused, void *userdata);
-        /* n more of that address (NULL: of several) were refused, in the minute that is over. May be NULL.
-         */
+        /* n more of that address (NULL: of several) were refused, in the minute that is over. Must not free
+         * the server. May be NULL. */
         void (*refused_more)(struct rpc_server *server, const char *host, unsigned n, void *userdata);
 };
 
@@ -96,7 +96,7 @@ struct rpc_server_limits {
 int rpc_server_new(struct rpc_server **ret, sd_event *event, const struct rpc_server_limits *limits,
                 const struct rpc_server_ops *ops, void *userdata);
 /* Closes listeners and connections at once; calls under way hear gone(). From any callback, too, but
- * permit(). */
+ * permit() and refused_more(). */
 struct rpc_server *rpc_server_free(struct rpc_server *server);
 DEFINE_CLEANUP(struct rpc_server, rpc_server_free)
 
