@@ -15,6 +15,8 @@ struct rpc_channel {
         uint64_t connect_timeout_usec, backoff_min_usec, backoff_max_usec;
         uint64_t keepalive_usec, keepalive_timeout_usec;
         size_t message_bytes;
+        /* of all connections: messages under assembly, and answers that are kept until their call ends */
+        struct message_budget budget;
         bool once, freed;
         void (*state_changed)(struct rpc_channel *channel, enum rpc_channel_state state, void *userdata);
         void *userdata;
@@ -47,7 +49,7 @@ struct rpc_client_call {
         void *userdata;
         rpc_unary_done_t unary_done; /* a unary call's, which then has no ops of the caller's */
         ProtobufCMessage *unary_response;
-        struct arena unary_arena;
+        struct arena unary_arena; /* all of it is charged to the channel's budget */
 
         struct http2_chunk *queued, **queued_last; /* before there is a stream */
         size_t queued_bytes;

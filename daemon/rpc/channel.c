@@ -14,6 +14,8 @@
 #define KEEPALIVE_USEC         (20 * USEC_PER_SEC)
 #define KEEPALIVE_TIMEOUT_USEC (5 * USEC_PER_SEC)
 #define MESSAGE_BYTES          (4 * 1024 * 1024)
+/* What the server's answers may take together: the largest message, decoded, is larger. */
+#define ANSWER_MESSAGES 4
 
 /* A connection of the channel's: the current one, or one that has said GOAWAY and lives for its last calls.
  */
@@ -224,6 +226,7 @@ int rpc_channel_new(struct rpc_channel **ret, sd_event *event, const struct rpc_
                 .state_changed = config->state_changed,
                 .userdata = config->userdata,
         };
+        channel->budget.limit = channel->message_bytes * ANSWER_MESSAGES;
         list_init(&channel->connections);
         list_init(&channel->waiting);
         list_init(&channel->running);

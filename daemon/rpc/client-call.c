@@ -31,6 +31,7 @@ static void call_free(struct rpc_client_call *call) {
         list_remove(&call->link);
         sd_event_source_disable_unref(call->deadline_source);
         message_reader_clear(&call->reader);
+        call->channel->budget.used -= call->unary_arena.allocated;
         arena_clear(&call->unary_arena);
         free_chunks(call->queued);
         for (char **m = call->metadata; m && *m; m++)
@@ -62,7 +63,6 @@ static void detach(struct rpc_client_call *call) {
 
         if (!stream)
                 return;
-        /* Its budget is the connection's, which may be gone before the call is. */
         message_reader_clear(&call->reader);
         if (!stream->end_received || !stream->out_end)
                 http2_stream_reset(stream, NGHTTP2_CANCEL);
@@ -237,20 +237,31 @@ static void on_headers(struct http2_stream *stream, void *userdata) {
         }
 }
 
+/*
+ * The answer of a unary call. It is kept decoded until the trailers are here, which may be never: till then
+ * it takes of the channel's budget, and its bytes no longer do.
+ */
+static int take_answer(struct rpc_client_call *call, const uint8_t *bytes, size_t n) {
+        struct message_budget *budget = &call->channel->budget;
+        int r;
+
+        if (call->unary_response)
+                return -ENOTUNIQ;
+        arena_init(&call->unary_arena, budget->limit - (budget->used - call->reader.charged));
+        r = message_decode(call->method->output, bytes, n, &call->unary_arena, &call->unary_response);
+        message_reader_drop(&call->reader);
+        budget->used += call->unary_arena.allocated;
+        return r;
+}
+
 static int decode_message(struct rpc_client_call *call, const uint8_t *bytes, size_t n) {
-        size_t limit = call->channel->message_bytes * 4;
         struct arena arena;
         ProtobufCMessage *message;
         int r;
 
-        if (call->unary_done) {
-                if (call->unary_response)
-                        return -ENOTUNIQ;
-                arena_init(&call->unary_arena, limit);
-                return message_decode(
-                                call->method->output, bytes, n, &call->unary_arena, &call->unary_response);
-        }
-        arena_init(&arena, limit);
+        if (call->unary_done)
+                return take_answer(call, bytes, n);
+        arena_init(&arena, call->channel->budget.limit);
         r = message_decode(call->method->output, bytes, n, &arena, &message);
         if (r == 0 && call->ops->message)
                 call->ops->message(call, message, call->userdata);
@@ -374,7 +385,7 @@ void client_call_begin(struct rpc_client_call *call, struct http2 *http2) {
                 return;
         }
         list_append(&call->channel->running, &call->link);
-        message_reader_init(&call->reader, call->channel->message_bytes, http2_budget(http2));
+        message_reader_init(&call->reader, call->channel->message_bytes, &call->channel->budget);
         if (call->reading_off)
                 http2_stream_set_reading(call->stream, false);
         while ((chunk = call->queued)) {

@@ -97,6 +97,10 @@ class Admin:
         finally:
             self._process.kill()
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def kill(self):
         self._process.kill()
         self._process.wait(TIMEOUT)

@@ -30,6 +30,16 @@ def request_of(size):
     return request
 
 
+def peak_kib(pid):
+    """The most memory that a process has held; 0 where a sanitizer or valgrind keeps freed memory, which says nothing of us."""
+    with open(f"/proc/{pid}/maps") as file:
+        maps = file.read()
+    if "libasan" in maps or "memcheck" in maps:
+        return 0
+    with open(f"/proc/{pid}/status") as file:
+        return int(re.search(r"VmHWM:\s+(\d+) kB", file.read()).group(1))
+
+
 class Program:
     """A process whose events can be awaited. Leaving it as a context ends it, and it has to end well."""
 
@@ -149,13 +159,7 @@ class Program:
             file.write("5")
 
     def peak_kib(self):
-        """The most memory that it has held; 0 where a sanitizer or valgrind keeps freed memory, which says nothing of us."""
-        with open(f"/proc/{self.pid}/maps") as file:
-            maps = file.read()
-        if "libasan" in maps or "memcheck" in maps:
-            return 0
-        with open(f"/proc/{self.pid}/status") as file:
-            return int(re.search(r"VmHWM:\s+(\d+) kB", file.read()).group(1))
+        return peak_kib(self.pid)
 
 
 class Server(Program):

@@ -18,6 +18,7 @@ from admin_fleet import (  # noqa: F401 (for the tests)
     certificates,
     pb,
 )
+from harness import peak_kib
 
 ServiceRequest = pb.msg("admin.ServiceRequest")
 TimezoneRequest = pb.msg("admin.TimezoneRequest")
@@ -130,6 +131,33 @@ def test_what_an_agent_does_not_read_is_its_callers(certificates, admin):  # noq
         # When it is to be passed on, or while it comes.
         assert ended.get(timeout=TIMEOUT / 2).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         hold.set()
+
+
+def test_answers_that_do_not_end_are_not_kept_without_bounds(certificates, admin):  # noqa: F811
+    """Of what is short on the wire and large in memory, an agent can make us keep one."""
+    name, hold = "stats.StatsService", threading.Event()
+    processes = pb.msg("stats.ProcessStats")(CpuProcesses=[{}] * 120_000)
+    answer = pb.msg("stats.StatsResponse")(Process=processes).SerializeToString()
+
+    def withhold(request, context):
+        yield answer
+        hold.wait(TIMEOUT)
+
+    endless = grpc.unary_stream_rpc_method_handler(withhold)
+    services = {name: grpc.method_handlers_generic_handler(name, {"GetStats": endless})}
+    request = pb.msg("admin.StatsRequest")(VmName="app-vm")
+    ended = queue.Queue()
+    with Agent(certificates, "app-vm", services=services) as agent:
+        stub = agent.register(admin, APPVM)
+        Watcher(admin).expect_entry(agent.name, Online=True)
+        for _ in range(40):
+            stub.GetStats.future(request, timeout=TIMEOUT).add_done_callback(ended.put)
+        for _ in range(39):
+            assert ended.get(timeout=TIMEOUT / 2).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert peak_kib(admin.pid) < 96 * 1024
+        hold.set()
+        assert ended.get(timeout=TIMEOUT).code() is grpc.StatusCode.OK
+        assert len(stub.GetStats(request, timeout=TIMEOUT).Process.CpuProcesses) == 120_000
 
 
 def test_policies_are_brought_a_few_at_a_time(certificates, tmp_path):  # noqa: F811
