@@ -41,8 +41,8 @@ static void watcher_overrun(struct watcher *watcher) {
                 .status = rpc_code_name(RPC_RESOURCE_EXHAUSTED),
         };
 
-        log_event(LOG_NOTICE, &fields, "%s reads too slowly the changes of units that it watches, cut off.",
-                        fields.peer);
+        rpc_call_log(watcher->call, LOG_NOTICE, &fields,
+                        "%s reads too slowly the changes of units that it watches, cut off.", fields.peer);
         watcher_fail(watcher, RPC_RESOURCE_EXHAUSTED, "too slow a reader: changes were lost, watch again");
 }
 

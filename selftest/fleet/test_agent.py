@@ -342,6 +342,22 @@ def test_a_slow_reader_is_cut_off_and_holds_up_nobody(agent, wire):
     assert count > 100, 'what was queued has come'
 
 
+def test_who_is_cut_off_again_and_again_is_told_of_so_often(agent, wire):
+    names = ['demo-vast-1.service', 'demo-vast-2.service']
+    for name in names:  # the first alone is as much as may wait
+        agent.add_unit(name, f'[Unit]\nDescription={"vast " * 110_000}\n[Service]\nExecStart=sleep infinity\n')
+    request, cursor = agent.pb.msg('systemd.WatchUnitsRequest')(UnitNames=names), agent.fleet.cursor(MACHINE, UNIT)
+    other = wire.stub(MACHINE, 9000, 'systemd.UnitWatchService', source='app-vm')
+    for watching in [agent.watching, *[other] * 310]:
+        with pytest.raises(grpc.RpcError) as raised:
+            for _ in watching.WatchUnits(request, timeout=STEADY):
+                pass
+        assert raised.value.code() == StatusCode.RESOURCE_EXHAUSTED
+    log = agent.fleet.journal(MACHINE, UNIT, [f'--after-cursor={cursor}'])
+    assert log.count('admin-vm reads too slowly') == 1
+    assert 0 < log.count('app-vm reads too slowly') <= 300
+
+
 # --- what a unit uses
 
 def test_monitor(agent):
