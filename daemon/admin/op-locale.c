@@ -131,14 +131,18 @@ static void finish(struct spread *spread) {
         };
         Admin__Empty empty = ADMIN__EMPTY__INIT;
         char failures[FAILURE_MAX];
+        bool undone;
 
+        undone = spread->n_failed > 0 && undo_if_unknown(spread);
+        if (!undone)
+                settings_settle(spread->manager->settings, spread->setting, spread->serial);
         if (spread->n_failed == 0) {
                 rpc_call_log(spread->call, LOG_INFO, &fields, "%s: the %s is set in %zu machines.",
                                 fields.peer, settings_name(spread->setting), spread->n_targets);
                 rpc_call_reply(spread->call, &empty.base);
                 return;
         }
-        describe_failures(spread, undo_if_unknown(spread), failures);
+        describe_failures(spread, undone, failures);
         rpc_call_log(spread->call, LOG_WARNING, &fields, "%s: %s", fields.peer, failures);
         answer_fail(spread->call, first_failure(spread), "%s", failures);
 }
@@ -181,6 +185,7 @@ static void target_told(const struct rpc_status *status, const ProtobufCMessage 
 static void call_gone(_unused_ struct rpc_call *call, void *userdata) {
         struct spread *spread = userdata;
 
+        settings_settle(spread->manager->settings, spread->setting, spread->serial);
         for (size_t i = 0; i < spread->n_targets; i++) {
                 struct target *target = &spread->targets[i];
 
@@ -249,6 +254,7 @@ static void tell_all(struct manager *manager, struct rpc_call *call, enum settin
 
         spread = spread_new(manager, call, setting);
         if (!spread) {
+                settings_settle(manager->settings, setting, settings_serial(manager->settings, setting));
                 answer_fail(call, RPC_RESOURCE_EXHAUSTED,
                                 "out of memory: the %s is stored, but nobody was told",
                                 settings_name(setting));

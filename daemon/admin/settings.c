@@ -2,6 +2,7 @@
 #include "settings.h"
 
 #include "file.h"
+#include "list.h"
 #include "locale-name.h"
 #include "log.h"
 #include "text.h"
@@ -28,11 +29,19 @@ struct values {
         char timezone[TIMEZONE_NAME_MAX + 1];
 };
 
+/* A store that may yet be undone: of one setting. */
+struct doubt {
+        struct list link;
+        uint64_t serial;
+        struct values values;
+};
+
 struct settings {
         char *directory;
         struct values values;
-        struct values former; /* before the last store of each */
-        uint64_t serials[_SETTING_MAX], last_serial;
+        struct values settled;            /* what is beyond doubt */
+        struct list doubts[_SETTING_MAX]; /* what was stored after it; the last of them is in force */
+        uint64_t serials[_SETTING_MAX];
 };
 
 /* ---- the keys ---- */
@@ -137,6 +146,11 @@ static int load(struct settings *settings, enum setting setting) {
         return r == -ENOENT ? 0 : r;
 }
 
+static void doubt_free(struct doubt *doubt) {
+        list_remove(&doubt->link);
+        free(doubt);
+}
+
 int settings_new(struct settings **ret, const char *directory) {
         _cleanup_(settings_freep) struct settings *settings = NULL;
         int r;
@@ -144,6 +158,8 @@ int settings_new(struct settings **ret, const char *directory) {
         settings = calloc(1, sizeof(*settings));
         if (!settings)
                 return -ENOMEM;
+        for (size_t i = 0; i < _SETTING_MAX; i++)
+                list_init(&settings->doubts[i]);
         settings->directory = strndup(directory, strcspn(directory, ":"));
         if (!settings->directory)
                 return -ENOMEM;
@@ -152,6 +168,7 @@ int settings_new(struct settings **ret, const char *directory) {
                 r = load(settings, SETTING_TIMEZONE);
         if (r < 0)
                 return r;
+        settings->settled = settings->values;
         *ret = TAKE_PTR(settings);
         return 0;
 }
@@ -159,6 +176,9 @@ int settings_new(struct settings **ret, const char *directory) {
 struct settings *settings_free(struct settings *settings) {
         if (!settings)
                 return NULL;
+        for (size_t i = 0; i < _SETTING_MAX; i++)
+                while (!list_is_empty(&settings->doubts[i]))
+                        doubt_free(LIST_FIRST(&settings->doubts[i], struct doubt, link));
         free(settings->directory);
         free(settings);
         return NULL;
@@ -217,13 +237,19 @@ static void copy(struct values *to, const struct values *from, enum setting sett
 
 /* Of values, that setting. */
 static int store(struct settings *settings, enum setting setting, const struct values *values) {
-        int r = write_values(settings, setting, values);
+        struct doubt *doubt = malloc(sizeof(*doubt));
+        int r;
 
-        if (r < 0)
+        if (!doubt)
+                return -ENOMEM;
+        r = write_values(settings, setting, values);
+        if (r < 0) {
+                free(doubt);
                 return r;
-        copy(&settings->former, &settings->values, setting);
+        }
+        *doubt = (struct doubt){ .serial = ++settings->serials[setting], .values = *values };
+        list_append(&settings->doubts[setting], &doubt->link);
         copy(&settings->values, values, setting);
-        settings->serials[setting] = ++settings->last_serial;
         return 0;
 }
 
@@ -277,16 +303,44 @@ uint64_t settings_serial(const struct settings *settings, enum setting setting) 
         return settings->serials[setting];
 }
 
+static struct doubt *find_doubt(const struct settings *settings, enum setting setting, uint64_t serial) {
+        struct doubt *doubt;
+
+        LIST_FOREACH(doubt, &settings->doubts[setting], link)
+                if (doubt->serial == serial)
+                        return doubt;
+        return NULL;
+}
+
+void settings_settle(struct settings *settings, enum setting setting, uint64_t serial) {
+        struct doubt *settled = find_doubt(settings, setting, serial), *doubt, *next;
+
+        if (!settled)
+                return;
+        copy(&settings->settled, &settled->values, setting);
+        LIST_FOREACH_SAFE(doubt, next, &settings->doubts[setting], link)
+                if (doubt->serial <= serial)
+                        doubt_free(doubt);
+}
+
 int settings_undo(struct settings *settings, enum setting setting, uint64_t serial) {
+        struct doubt *doubt = find_doubt(settings, setting, serial);
+        struct list *doubts = &settings->doubts[setting];
+        const struct values *former;
         int r;
 
-        if (serial == 0 || settings->serials[setting] != serial)
+        if (!doubt)
                 return -ESTALE;
-        r = write_values(settings, setting, &settings->former);
-        if (r < 0)
-                return r;
-        copy(&settings->values, &settings->former, setting);
-        settings->serials[setting] = 0;
+        if (doubt->link.next == doubts) {
+                former = doubt->link.previous == doubts
+                                ? &settings->settled
+                                : &container_of(doubt->link.previous, struct doubt, link)->values;
+                r = write_values(settings, setting, former);
+                if (r < 0)
+                        return r;
+                copy(&settings->values, former, setting);
+        }
+        doubt_free(doubt);
         return 0;
 }
 

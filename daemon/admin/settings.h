@@ -55,10 +55,12 @@ const char *settings_check_timezone(const Admin__TimezoneRequest *request);
 int settings_set_locale(struct settings *settings, const Admin__LocaleRequest *request);
 int settings_set_timezone(struct settings *settings, const Admin__TimezoneRequest *request);
 
-/* Which store of it was the last; 0: none since start. */
+/* Of the last store; 0: none since start. It is in doubt until it is settled or undone, whatever is stored
+ * meanwhile; in force is the last store that is not undone. */
 uint64_t settings_serial(const struct settings *settings, enum setting setting);
-/* Puts back what was before the store of that serial. 0; -ESTALE: it is not the last, or is undone; or
- * another negative errno, and nothing has changed. */
+/* It stays; of those before it none is in doubt any more. */
+void settings_settle(struct settings *settings, enum setting setting, uint64_t serial);
+/* 0; -ESTALE: it is not in doubt; or another negative errno, and nothing has changed. */
 int settings_undo(struct settings *settings, enum setting setting, uint64_t serial);
 
 /*

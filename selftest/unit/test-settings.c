@@ -168,7 +168,9 @@ Test(settings, the_last_can_be_undone) {
         first = settings_serial(settings, SETTING_TIMEZONE);
         cr_assert_eq(set_timezone(settings, "Mars/Olympus_Mons"), 0);
         second = settings_serial(settings, SETTING_TIMEZONE);
-        cr_assert_eq(settings_undo(settings, SETTING_TIMEZONE, first), -ESTALE, "not the last");
+        settings_settle(settings, SETTING_TIMEZONE, first);
+        cr_assert_eq(settings_undo(settings, SETTING_TIMEZONE, first), -ESTALE, "settled");
+        expect_file(SETTINGS_TIMEZONE_FILE, "Mars/Olympus_Mons\n");
         cr_assert_eq(settings_undo(settings, SETTING_TIMEZONE, second), 0);
         expect_file(SETTINGS_TIMEZONE_FILE, "Asia/Tokyo\n");
         settings_free(settings);
@@ -176,6 +178,40 @@ Test(settings, the_last_can_be_undone) {
         cr_assert_eq(settings_new(&settings, directory), 0);
         cr_assert(settings_has(settings, SETTING_TIMEZONE));
         settings_free(settings);
+}
+
+/* Stores the first, the second, the third; undoes and settles as letters say: A to C undo, a to c settle. */
+static void expect_in_force(const char *ends, const char *expected) {
+        static const char *const names[] = { "Asia/Tokyo", "Asia/Seoul", "Asia/Dubai" };
+        uint64_t serials[ELEMENTSOF(names)];
+        struct settings *settings;
+
+        write_file(SETTINGS_TIMEZONE_FILE, "UTC\n");
+        cr_assert_eq(settings_new(&settings, directory), 0);
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                cr_assert_eq(set_timezone(settings, names[i]), 0);
+                serials[i] = settings_serial(settings, SETTING_TIMEZONE);
+        }
+        for (const char *end = ends; *end; end++)
+                if (*end >= 'a')
+                        settings_settle(settings, SETTING_TIMEZONE, serials[*end - 'a']);
+                else
+                        (void) settings_undo(settings, SETTING_TIMEZONE, serials[*end - 'A']);
+        expect_file(SETTINGS_TIMEZONE_FILE, expected);
+        settings_free(settings);
+}
+
+Test(settings, overlapping_ones_are_undone_each_for_itself) {
+        expect_in_force("ABC", "UTC\n");
+        expect_in_force("CBA", "UTC\n");
+        expect_in_force("BCA", "UTC\n");
+        expect_in_force("ABc", "Asia/Dubai\n");
+        expect_in_force("cAB", "Asia/Dubai\n");
+        expect_in_force("CbA", "Asia/Seoul\n");
+        expect_in_force("AbC", "Asia/Seoul\n");
+        expect_in_force("CBa", "Asia/Tokyo\n");
+        expect_in_force("aCB", "Asia/Tokyo\n");
+        expect_in_force("CB", "Asia/Tokyo\n");
 }
 
 Test(settings, requests_that_make_no_sense) {
