@@ -4,7 +4,6 @@
 #include "agent-link.h"
 #include "answer.h"
 #include "arena.h"
-#include "log.h"
 
 /* One stream on its way; in the memory of the call that came in. */
 struct stream {

@@ -60,40 +60,25 @@ static unsigned place_line(const struct config_reader *reader, const char *place
         return line;
 }
 
-static char *_printf_(4, 0) place_message(const struct config_reader *reader,
-                const struct config_section *section, const char *key, const char *format, va_list ap) {
-        _cleanup_(freep) char *text = text_vprintf(format, ap);
+static char *place_message(const struct config_reader *reader, const struct config_section *section,
+                const char *key, const char *text) {
         char place[CONFIG_PLACE_MAX];
 
-        if (!text)
-                return NULL;
         place_join(place, section, key);
         return text_printf("%s:%u: %s: %s", reader->json.path, place_line(reader, place), place, text);
 }
 
 int config_reader_fail(struct config_reader *reader, const struct config_section *section, const char *key,
                 const char *format, ...) {
+        _cleanup_(freep) char *text = NULL;
         va_list ap;
 
         free(reader->error);
         va_start(ap, format);
-        reader->error = place_message(reader, section, key, format, ap);
+        text = text_vprintf(format, ap);
         va_end(ap);
+        reader->error = text ? place_message(reader, section, key, text) : NULL;
         return -EINVAL;
-}
-
-void config_reader_warn(struct config_reader *reader, const struct config_section *section, const char *key,
-                const char *format, ...) {
-        char *warning;
-        va_list ap;
-
-        if (reader->n_warnings == CONFIG_WARNINGS_MAX)
-                return;
-        va_start(ap, format);
-        warning = place_message(reader, section, key, format, ap);
-        va_end(ap);
-        if (warning)
-                reader->warnings[reader->n_warnings++] = warning;
 }
 
 static bool is_known(const char *key, const char *const *known) {
@@ -107,9 +92,13 @@ static bool is_known(const char *key, const char *const *known) {
 static void warn_unknown(
                 struct config_reader *reader, const struct config_section *section, const char *key) {
         _cleanup_(freep) char *shown = text_escape(key, strlen(key), SHOWN_VALUE_MAX);
+        char *warning;
 
-        if (shown)
-                config_reader_warn(reader, section, shown, "is not known, ignored");
+        if (!shown || reader->n_warnings == CONFIG_WARNINGS_MAX)
+                return;
+        warning = place_message(reader, section, shown, "is not known, ignored");
+        if (warning)
+                reader->warnings[reader->n_warnings++] = warning;
 }
 
 /* The field's value, or NULL where it is absent or null. */

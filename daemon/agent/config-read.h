@@ -39,9 +39,6 @@ void config_reader_clear(struct config_reader *reader);
  */
 int config_reader_fail(struct config_reader *reader, const struct config_section *section, const char *key,
                 const char *format, ...) _printf_(4, 5);
-/* The same as a warning. */
-void config_reader_warn(struct config_reader *reader, const struct config_section *section, const char *key,
-                const char *format, ...) _printf_(4, 5);
 
 /*
  * Enters parent[key] (parent NULL: the file's outermost object), which must be an object, and warns of keys

@@ -3,7 +3,6 @@
 #include "arena.h"
 #include "call.h"
 #include "command.h"
-#include "log.h"
 
 #include "ctap.pb-c.h"
 

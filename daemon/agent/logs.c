@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "logs.h"
-#include "arena.h"
 #include "call.h"
 #include "defer.h"
 #include "journal-reader.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "runner.h"
 
-#include "log.h"
 #include "runner-request.h"
 #include "text.h"
 #include "unit-transient.h"

@@ -7,8 +7,6 @@
 #include "wifi-operation.h"
 
 #include "arena.h"
-#include "log.h"
-#include "text.h"
 
 /* Of a caller without a deadline. NetworkManager itself gives up after 25 s with the adapter, and 45 s with
  * DHCP. */

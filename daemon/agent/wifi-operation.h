@@ -38,9 +38,6 @@ struct wifi_operation {
         sd_event_source *deadline;
 };
 
-/* Ends it, and what it waits for; the call is the caller's to finish. */
-struct rpc_call *wifi_operation_leave(struct wifi_operation *operation);
-
 void wifi_operation_fail(struct wifi_operation *operation, enum rpc_code code, const char *format, ...)
                 _printf_(3, 4);
 /* By what NetworkManager says, under its name for it. */

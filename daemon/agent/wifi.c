@@ -16,7 +16,8 @@
 
 /* ---- the end ---- */
 
-struct rpc_call *wifi_operation_leave(struct wifi_operation *operation) {
+/* Ends it, and what it waits for; the call is the caller's to finish. */
+static struct rpc_call *leave(struct wifi_operation *operation) {
         operation->pending = sd_bus_slot_unref(operation->pending);
         for (size_t i = 0; i < ELEMENTSOF(operation->matches); i++)
                 operation->matches[i] = sd_bus_slot_unref(operation->matches[i]);
@@ -27,7 +28,7 @@ struct rpc_call *wifi_operation_leave(struct wifi_operation *operation) {
 }
 
 static void operation_gone(struct rpc_call *call _unused_, void *userdata) {
-        wifi_operation_leave(userdata);
+        leave(userdata);
 }
 
 void wifi_operation_fail(struct wifi_operation *operation, enum rpc_code code, const char *format, ...) {
@@ -45,7 +46,7 @@ void wifi_operation_fail(struct wifi_operation *operation, enum rpc_code code, c
         va_end(ap);
         if (peer_limit_pass(&operation->manager->refusals, fields.peer))
                 log_event(LOG_WARNING, &fields, "%s: %s: %s", fields.peer, what, strempty(text));
-        rpc_call_fail(wifi_operation_leave(operation), code, "%s: %s", what, strempty(text));
+        rpc_call_fail(leave(operation), code, "%s: %s", what, strempty(text));
 }
 
 static enum rpc_code code_of(const sd_bus_error *error) {
@@ -97,7 +98,7 @@ void wifi_operation_reply(struct wifi_operation *operation, const char *format, 
         text = text_vprintf(format, ap);
         va_end(ap);
         response.response = (char *) strempty(text);
-        rpc_call_reply(wifi_operation_leave(operation), &response.base);
+        rpc_call_reply(leave(operation), &response.base);
 }
 
 /* ---- asking NetworkManager ---- */
@@ -270,7 +271,7 @@ static void list(struct wifi_operation *operation) {
         }
         look_around(operation);
         qsort(response.networks, response.n_networks, sizeof(*response.networks), compare_strength);
-        rpc_call_reply(wifi_operation_leave(operation), &response.base);
+        rpc_call_reply(leave(operation), &response.base);
 }
 
 static void tell_active(struct wifi_operation *operation) {
@@ -283,7 +284,7 @@ static void tell_active(struct wifi_operation *operation) {
                 wifi_operation_fail_errno(operation, -ENOMEM);
                 return;
         }
-        rpc_call_reply(wifi_operation_leave(operation), &answer.base);
+        rpc_call_reply(leave(operation), &answer.base);
 }
 
 /* ---- off and on ---- */

@@ -26,7 +26,8 @@ int credential_find(const char *name, const char *directory, char **ret) {
         return 0;
 }
 
-bool credential_is(const char *path) {
+/* Whether that path is one of a credential of ours. */
+static bool is_credential(const char *path) {
         const char *credentials = getenv("CREDENTIALS_DIRECTORY"), *name;
 
         if (isempty(credentials))
@@ -38,7 +39,7 @@ bool credential_is(const char *path) {
 bool credential_is_exposed(const char *path, const struct stat *st) {
         mode_t others = S_IRWXG | S_IRWXO;
 
-        if (credential_is(path))
+        if (is_credential(path))
                 others &= ~(mode_t) S_IRGRP;
         return (st->st_mode & others) != 0;
 }
@@ -47,7 +48,7 @@ int credential_check_source(const char *path, const char *directory, char **ret_
         _cleanup_(freep) char *source = NULL;
         struct stat st;
 
-        if (!credential_is(path))
+        if (!is_credential(path))
                 return 0;
         source = text_printf("%s/%s", directory, strrchr(path, '/') + 1);
         if (!source)

@@ -13,9 +13,6 @@
  */
 int credential_find(const char *name, const char *directory, char **ret);
 
-/* Whether that path is one of a credential of ours. */
-bool credential_is(const char *path);
-
 /*
  * Whether others than its owner and us may read or write what was opened at path. The service manager lets
  * the user of a service read a credential by an ACL, whose mask stands where the group's permissions would

@@ -17,7 +17,6 @@
 #define _public_          __attribute__((visibility("default")))
 #define _unused_          __attribute__((unused))
 #define _must_check_      __attribute__((warn_unused_result))
-#define _nonnull_(...)    __attribute__((nonnull(__VA_ARGS__)))
 #define ELEMENTSOF(array) (sizeof(array) / sizeof((array)[0]))
 #define MIN(a, b)                                                                                           \
         ({                                                                                                  \

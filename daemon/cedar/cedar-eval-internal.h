@@ -8,14 +8,10 @@
 
 /* Always false. */
 bool cedar_fail(struct cedar_evaluation *e, const char *format, ...) _printf_(2, 3);
-/* For want of memory. Always false. */
-bool cedar_starve(struct cedar_evaluation *e);
 
 /* what: who takes that kind alone, for messages. */
 bool cedar_expect_kind(struct cedar_evaluation *e, const struct cedar_value *value, enum cedar_kind kind,
                 const char *what);
-bool cedar_evaluate_kind(struct cedar_evaluation *e, const struct cedar_node *node, enum cedar_kind kind,
-                const char *what, struct cedar_value *ret);
 const struct cedar_entity *cedar_expect_entity(struct cedar_evaluation *e, const struct cedar_uid *uid);
 
 /* For %.*s in a message: whole characters, as messages are told as texts, which must be UTF-8. */

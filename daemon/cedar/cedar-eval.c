@@ -22,7 +22,8 @@ bool cedar_fail(struct cedar_evaluation *e, const char *format, ...) {
         return false;
 }
 
-bool cedar_starve(struct cedar_evaluation *e) {
+/* For want of memory. Always false. */
+static bool starve(struct cedar_evaluation *e) {
         e->starved = true;
         e->failure = "out of memory";
         return false;
@@ -41,7 +42,7 @@ bool cedar_expect_kind(struct cedar_evaluation *e, const struct cedar_value *val
                                         cedar_kind_name(value->kind));
 }
 
-bool cedar_evaluate_kind(struct cedar_evaluation *e, const struct cedar_node *node, enum cedar_kind kind,
+static bool evaluate_kind(struct cedar_evaluation *e, const struct cedar_node *node, enum cedar_kind kind,
                 const char *what, struct cedar_value *ret) {
         return cedar_evaluate(e, node, ret) && cedar_expect_kind(e, ret, kind, what);
 }
@@ -49,7 +50,7 @@ bool cedar_evaluate_kind(struct cedar_evaluation *e, const struct cedar_node *no
 bool cedar_evaluate_bool(struct cedar_evaluation *e, const struct cedar_node *node, bool *ret) {
         struct cedar_value value;
 
-        if (!cedar_evaluate_kind(e, node, CEDAR_BOOL, "a condition", &value))
+        if (!evaluate_kind(e, node, CEDAR_BOOL, "a condition", &value))
                 return false;
         *ret = value.boolean;
         return true;
@@ -61,11 +62,11 @@ static bool evaluate_and_or(
                 struct cedar_evaluation *e, const struct cedar_node *node, struct cedar_value *ret) {
         const char *what = cedar_op_symbol(node->op);
 
-        if (!cedar_evaluate_kind(e, node->left, CEDAR_BOOL, what, ret))
+        if (!evaluate_kind(e, node->left, CEDAR_BOOL, what, ret))
                 return false;
         if (ret->boolean == (node->op == CEDAR_OP_OR))
                 return true;
-        return cedar_evaluate_kind(e, node->right, CEDAR_BOOL, what, ret);
+        return evaluate_kind(e, node->right, CEDAR_BOOL, what, ret);
 }
 
 static bool evaluate_equality(
@@ -128,12 +129,12 @@ static bool evaluate_arithmetic(
 static bool evaluate_negation(
                 struct cedar_evaluation *e, const struct cedar_node *node, struct cedar_value *ret) {
         if (node->op == CEDAR_OP_NOT) {
-                if (!cedar_evaluate_kind(e, node->left, CEDAR_BOOL, "!", ret))
+                if (!evaluate_kind(e, node->left, CEDAR_BOOL, "!", ret))
                         return false;
                 ret->boolean = !ret->boolean;
                 return true;
         }
-        if (!cedar_evaluate_kind(e, node->left, CEDAR_LONG, "-", ret))
+        if (!evaluate_kind(e, node->left, CEDAR_LONG, "-", ret))
                 return false;
         return !__builtin_sub_overflow(INT64_C(0), ret->number, &ret->number) ||
                         cedar_fail(e, "- overflows 64 bits");
@@ -173,7 +174,7 @@ static bool evaluate_is(struct cedar_evaluation *e, const struct cedar_node *nod
         struct cedar_value value, where;
         bool is;
 
-        if (!cedar_evaluate_kind(e, node->left, CEDAR_ENTITY, "is", &value))
+        if (!evaluate_kind(e, node->left, CEDAR_ENTITY, "is", &value))
                 return false;
         is = cedar_text_equal(value.uid->type, node->name);
         if (is && node->right &&
@@ -187,7 +188,7 @@ static bool evaluate_like(
                 struct cedar_evaluation *e, const struct cedar_node *node, struct cedar_value *ret) {
         struct cedar_value value;
 
-        if (!cedar_evaluate_kind(e, node->left, CEDAR_STRING, "like", &value))
+        if (!evaluate_kind(e, node->left, CEDAR_STRING, "like", &value))
                 return false;
         *ret = cedar_bool(cedar_pattern_match(node->pattern, value.text));
         return true;
@@ -196,7 +197,7 @@ static bool evaluate_like(
 static bool evaluate_if(struct cedar_evaluation *e, const struct cedar_node *node, struct cedar_value *ret) {
         struct cedar_value condition;
 
-        if (!cedar_evaluate_kind(e, node->left, CEDAR_BOOL, "if", &condition))
+        if (!evaluate_kind(e, node->left, CEDAR_BOOL, "if", &condition))
                 return false;
         return cedar_evaluate(e, condition.boolean ? node->right : node->third, ret);
 }
@@ -264,11 +265,11 @@ static bool evaluate_set(
         struct cedar_value *items = arena_alloc(e->arena, node->set.n * sizeof(*items));
 
         if (!items)
-                return cedar_starve(e);
+                return starve(e);
         for (size_t i = 0; i < node->set.n; i++)
                 if (!cedar_evaluate(e, node->set.items[i], &items[i]))
                         return false;
-        return cedar_set_new(e->arena, items, node->set.n, ret) == 0 || cedar_starve(e);
+        return cedar_set_new(e->arena, items, node->set.n, ret) == 0 || starve(e);
 }
 
 static bool evaluate_record(
@@ -276,13 +277,13 @@ static bool evaluate_record(
         struct cedar_field *fields = arena_alloc(e->arena, node->record.n * sizeof(*fields));
 
         if (!fields)
-                return cedar_starve(e);
+                return starve(e);
         for (size_t i = 0; i < node->record.n; i++) {
                 fields[i].key = node->record.members[i].key;
                 if (!cedar_evaluate(e, node->record.members[i].node, &fields[i].value))
                         return false;
         }
-        return cedar_record_new(e->arena, fields, node->record.n, ret) == 0 || cedar_starve(e);
+        return cedar_record_new(e->arena, fields, node->record.n, ret) == 0 || starve(e);
 }
 
 static bool evaluate_call(
@@ -291,11 +292,11 @@ static bool evaluate_call(
         struct cedar_value argument;
         int r;
 
-        if (!cedar_evaluate_kind(e, node->left, CEDAR_STRING, name, &argument))
+        if (!evaluate_kind(e, node->left, CEDAR_STRING, name, &argument))
                 return false;
         r = cedar_function_apply(e->arena, node->function, argument.text, ret);
         if (r == -ENOMEM)
-                return cedar_starve(e);
+                return starve(e);
         return r == 0 ||
                         cedar_fail(e, "\"%.*s\" is no %s: %s is", CEDAR_SHOWN(argument.text), name,
                                         cedar_function_expects(node->function));

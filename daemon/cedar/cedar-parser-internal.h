@@ -20,7 +20,6 @@ struct cedar_parser {
         char **ret_error; /* the first one */
 };
 
-void cedar_parser_begin(struct cedar_parser *parser);
 void cedar_parser_advance(struct cedar_parser *parser);
 /* From start to the end of the last token that was taken. */
 struct cedar_span cedar_parser_span(const struct cedar_parser *parser, uint32_t start);

@@ -16,7 +16,7 @@ void cedar_parser_advance(struct cedar_parser *parser) {
         parser->next = cedar_lexer_next(&parser->lexer);
 }
 
-void cedar_parser_begin(struct cedar_parser *parser) {
+static void begin(struct cedar_parser *parser) {
         parser->token = cedar_lexer_next(&parser->lexer);
         parser->next = cedar_lexer_next(&parser->lexer);
 }
@@ -390,7 +390,7 @@ int cedar_parse_text(struct arena *arena, const char *name, const char *text, si
                 *ret_error = text_printf("%s: not UTF-8", name);
                 return -EINVAL;
         }
-        cedar_parser_begin(&parser);
+        begin(&parser);
         while (r == 0 && parser.token.kind != CEDAR_TOKEN_END) {
                 if (n == CEDAR_POLICIES_MAX)
                         return cedar_parser_fail_at(&parser, parser.token.offset,
@@ -420,7 +420,7 @@ int cedar_parse_uid(struct arena *arena, const char *name, struct cedar_text tex
                 *ret_error = text_printf("%s: not UTF-8", name);
                 return -EINVAL;
         }
-        cedar_parser_begin(&parser);
+        begin(&parser);
         r = parse_uid(&parser, ret);
         if (r == 0 && parser.token.kind != CEDAR_TOKEN_END)
                 r = cedar_parser_expected(&parser, "the end");

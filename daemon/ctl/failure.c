@@ -42,7 +42,7 @@ int fail_errno(int error, const char *what) {
         return EXIT_FAILED;
 }
 
-enum exit_code exit_code_of_status(enum rpc_code code) {
+static enum exit_code exit_code_of_status(enum rpc_code code) {
         switch (code) {
         case RPC_OK:
                 return EXIT_DONE;

@@ -40,5 +40,3 @@ int output_failure(void);
 /* What a program of ours exits with: code, unless its output could not be written. error: why not, if that
  * is known already; 0: not. compatible: as givc-cli. */
 int exit_finish(int code, int error, bool compatible);
-
-enum exit_code exit_code_of_status(enum rpc_code code);

@@ -21,7 +21,9 @@ static const char *code_name(int code) {
         }
 }
 
-char *output_result(const Systemd__UnitDetail *detail) {
+/* "exit-code (exited, 1)", "signal (killed, KILL)"; "" where there is nothing to tell. On the heap, or NULL.
+ */
+static char *result_text(const Systemd__UnitDetail *detail) {
         const char *code = code_name(detail->exitcode);
         const char *name = detail->exitcode == CLD_EXITED ? NULL : sigabbrev_np(detail->exitstatus);
 
@@ -66,7 +68,7 @@ static void print_since(FILE *file, uint64_t since) {
 }
 
 void output_detail(FILE *file, const Systemd__UnitDetail *detail) {
-        _cleanup_(freep) char *result = output_result(detail);
+        _cleanup_(freep) char *result = result_text(detail);
 
         output_status(file, status_of(detail));
         print_since(file, detail->sinceusec);
@@ -95,7 +97,7 @@ int output_details(FILE *file, const char *vm, Systemd__UnitDetail *const *detai
                 const Systemd__UnitStatus *status = status_of(details[i]);
                 const char **row = cells + i * ELEMENTSOF(heads);
 
-                results[i] = output_result(details[i]);
+                results[i] = result_text(details[i]);
                 row[0] = status->name;
                 row[1] = vm;
                 row[2] = status->loadstate;

@@ -35,7 +35,8 @@ static json_t *object_json(const struct member *members, size_t n) {
         return object;
 }
 
-json_t *output_item_json(const Admin__QueryListItem *item, bool compatible) {
+/* compatible: exactly the members that the deployed command prints; else also online and since. */
+static json_t *item_json(const Admin__QueryListItem *item, bool compatible) {
         const struct member members[] = {
                 { "name", item->name },
                 { "description", item->description },
@@ -140,7 +141,7 @@ json_t *output_items_json(Admin__QueryListItem *const *items, size_t n, bool com
         json_t *list = json_array();
 
         for (size_t i = 0; i < n; i++)
-                if (json_array_append_new(list, output_item_json(items[i], compatible)) < 0) {
+                if (json_array_append_new(list, item_json(items[i], compatible)) < 0) {
                         json_decref(list);
                         return NULL;
                 }
@@ -166,7 +167,7 @@ int output_event_json(
                 FILE *file, enum output_event event, const Admin__QueryListItem *item, bool compatible) {
         json_t *object = json_object();
 
-        if (json_object_set_new(object, output_event_name(event), output_item_json(item, compatible)) < 0) {
+        if (json_object_set_new(object, output_event_name(event), item_json(item, compatible)) < 0) {
                 json_decref(object);
                 return -ENOMEM;
         }

@@ -29,8 +29,6 @@ void output_bytes(FILE *file, const char *text, size_t n);
 
 /* One value and a newline; takes the reference. Indented on a terminal, in one line elsewhere. */
 int output_json(FILE *file, json_t *value);
-/* compatible: exactly the members that the deployed command prints; else also online and since. */
-json_t *output_item_json(const Admin__QueryListItem *item, bool compatible);
 json_t *output_status_json(const Systemd__UnitStatus *status);
 
 /* Whether colours would be understood, and are wanted (https://no-color.org). */
@@ -77,9 +75,6 @@ void output_status(FILE *file, const Systemd__UnitStatus *status);
  * exit_status, since, main_pid. */
 json_t *output_detail_json(const Systemd__UnitDetail *detail);
 void output_detail(FILE *file, const Systemd__UnitDetail *detail);
-/* "exit-code (exited, 1)", "signal (killed, KILL)"; "" where there is nothing to tell. On the heap, or NULL.
- */
-char *output_result(const Systemd__UnitDetail *detail);
 int output_details(FILE *file, const char *vm, Systemd__UnitDetail *const *details, size_t n);
 /* {"vm": vm, "units": […]} */
 json_t *output_units_json(const char *vm, Systemd__UnitDetail *const *details, size_t n);

@@ -73,19 +73,12 @@ int handover_store(const char *name, int fd) {
         _cleanup_(freep) char *state = NULL;
         int r;
 
-        r = handover_unstore(name);
+        r = sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
         if (r < 0)
                 return r;
         state = text_printf("FDSTORE=1\nFDNAME=%s", name);
         if (!state)
                 return -ENOMEM;
         r = sd_pid_notify_with_fds(0, 0, state, &fd, 1);
-        return MIN(r, 0);
-}
-
-int handover_unstore(const char *name) {
-        int r;
-
-        r = sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
         return MIN(r, 0);
 }

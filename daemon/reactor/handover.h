@@ -27,4 +27,3 @@ void handover_clear(struct handover *handover);
 int handover_take_listeners(struct handover *handover, const char *name, int **ret);
 int handover_take_stored(struct handover *handover, const char *name);
 int handover_store(const char *name, int fd);
-int handover_unstore(const char *name);

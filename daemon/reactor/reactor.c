@@ -171,10 +171,6 @@ int reactor_store(struct reactor *reactor, const char *name, int fd) {
         return handover_store(name, fd);
 }
 
-int reactor_unstore(struct reactor *reactor, const char *name) {
-        return handover_unstore(name);
-}
-
 /* Lines are assignments in this protocol: what follows a newline in a text must not become one. */
 static int text_line(const char *text) {
         return (int) strcspn(text, "\n");

@@ -61,20 +61,12 @@ struct rpc_server *rpc_call_server(const struct rpc_call *call) {
         return call->connection->server;
 }
 
-const char *rpc_call_package(const struct rpc_call *call) {
-        return call->method.service->descriptor->package;
-}
-
 const char *rpc_call_method(const struct rpc_call *call) {
         return call->method.descriptor->name;
 }
 
 const char *rpc_call_path(const struct rpc_call *call) {
         return call->path;
-}
-
-const ProtobufCMethodDescriptor *rpc_call_descriptor(const struct rpc_call *call) {
-        return call->method.descriptor;
 }
 
 uint64_t rpc_call_deadline(const struct rpc_call *call) {

@@ -32,10 +32,8 @@ void rpc_call_set_ops(struct rpc_call *call, const struct rpc_call_ops *ops, voi
 /* Who calls, what, and until when. */
 const struct rpc_peer *rpc_call_peer(const struct rpc_call *call);
 struct rpc_server *rpc_call_server(const struct rpc_call *call);
-const char *rpc_call_package(const struct rpc_call *call); /* "admin" */
-const char *rpc_call_method(const struct rpc_call *call);  /* "StartVM" */
-const char *rpc_call_path(const struct rpc_call *call);    /* "/admin.AdminService/StartVM" */
-const ProtobufCMethodDescriptor *rpc_call_descriptor(const struct rpc_call *call);
+const char *rpc_call_method(const struct rpc_call *call); /* "StartVM" */
+const char *rpc_call_path(const struct rpc_call *call);   /* "/admin.AdminService/StartVM" */
 /* CLOCK_MONOTONIC microseconds; USEC_INFINITY: none. Pass what is left on to the next hop. */
 uint64_t rpc_call_deadline(const struct rpc_call *call);
 /* A header of the request's, or NULL; keys in lower case; "-bin" values as they travelled (base64). */

@@ -43,7 +43,7 @@ struct http2 {
 
         bool receiving, flushing;
         bool failed;    /* the bytestream has: its closed() follows */
-        bool starved;   /* nghttp2 could not note down something to be said: http2_flush() ends it */
+        bool starved;   /* nghttp2 could not note down something to be said: the next flush ends it */
         bool abandoned; /* the owner has called http2_abandon(), and hears nothing any more */
         bool closed;    /* the owner has heard closed(), or has called http2_free() */
         bool goaway_told;
@@ -60,7 +60,6 @@ struct http2 {
 
 /* Sends what there is: at the end of the current wake-up, or at the end of the receiving function. */
 void http2_want_flush(struct http2 *h);
-void http2_flush(struct http2 *h);
 /*
  * For what nghttp2_submit_*() and the like return: out of memory, the peer would wait for ever for what was
  * to be said, so the connection ends at the next flush.

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "http2-session.h"
 
-#include "log.h"
-#include "text.h"
-
 /* What a peer may have under way towards us on one stream; also what one stream can make us hold. */
 #define STREAM_WINDOW (1024 * 1024)
 /* Given back as soon as bytes have come (unless too many are held): no stream stops the others. */
@@ -227,7 +224,7 @@ static bool has_much_to_say(const struct http2 *h) {
         return h->server && nghttp2_session_get_outbound_queue_size(h->session) > WAITING_FRAMES_MAX;
 }
 
-void http2_flush(struct http2 *h) {
+static void flush(struct http2 *h) {
         int r;
 
         if (h->closed || h->failed || !h->session || h->flushing)
@@ -250,7 +247,7 @@ void http2_flush(struct http2 *h) {
 }
 
 static int on_flush(sd_event_source *source _unused_, void *userdata) {
-        http2_flush(userdata);
+        flush(userdata);
         return 0;
 }
 
@@ -423,7 +420,7 @@ static void on_ready(struct bytestream *bytes _unused_, void *userdata) {
                 if (h->config.keepalive_usec > 0)
                         keepalive_in(h, h->config.keepalive_usec);
                 h->config.ops->ready(h, h->config.userdata);
-                http2_flush(h);
+                flush(h);
         }
         http2_unref(h);
 }
@@ -522,7 +519,7 @@ static void on_readable(struct bytestream *bytes _unused_, void *userdata) {
         h->receiving = true;
         receive(h);
         h->receiving = false;
-        http2_flush(h);
+        flush(h);
         count_time(h, begin_usec);
         http2_unref(h);
 }
@@ -531,7 +528,7 @@ static void on_writable(struct bytestream *bytes _unused_, void *userdata) {
         struct http2 *h = http2_ref(userdata);
         uint64_t begin_usec = now_usec(CLOCK_MONOTONIC);
 
-        http2_flush(h);
+        flush(h);
         count_time(h, begin_usec);
         http2_unref(h);
 }

@@ -4,7 +4,6 @@
 #include "list.h"
 #include "log.h"
 #include "message-ids.h"
-#include "text.h"
 
 /*
  * Of the loop's time, one peer may take this much per period and still be served in its turn: all others

@@ -3,7 +3,6 @@
 #include "server-internal.h"
 
 #include "log.h"
-#include "text.h"
 
 /* What a handshake takes of the loop's time, by rule of thumb: it is charged to the address before it
  * begins. */

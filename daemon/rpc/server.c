@@ -2,7 +2,6 @@
 #include "server-internal.h"
 
 #include "listener.h"
-#include "text.h"
 
 /* Calls of all peers, and of one; their memory is counted besides. Two watches for each VM of the largest
  * fleet. */

@@ -229,13 +229,6 @@ class Connection:
         """The error code of the next GOAWAY."""
         return struct.unpack(">I", self.receive_type(GOAWAY).payload[4:8])[0]
 
-    def receive_reset(self, stream):
-        """The error code of the RST_STREAM for the stream."""
-        while True:
-            received = self.receive_type(RST_STREAM)
-            if received.stream == stream:
-                return struct.unpack(">I", received.payload)[0]
-
     def receive_end(self):
         """Reads until the peer closes."""
         try:

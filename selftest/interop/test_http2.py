@@ -29,8 +29,6 @@ def test_settings_come_first(victim):
         assert connection.receive_goaway() == h2raw.PROTOCOL_ERROR
 
 
-DONE = frame(h2raw.HEADERS, END_HEADERS | END_STREAM, 1, BLOCK)
-
 CONNECTION_ERRORS = {
     # 4.2, and the sizes of 6
     "larger than SETTINGS_MAX_FRAME_SIZE": (
