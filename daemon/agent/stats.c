@@ -11,8 +11,9 @@
 
 /* A sample is as good as a new one for so long: whoever asks faster does not make us read /proc faster. */
 #define FRESH_USEC (100 * USEC_PER_MSEC)
-/* Callers whose previous call is remembered: the admin, and who else looks at this machine. */
-#define CALLERS_MAX 4
+/* Callers whose previous call is remembered: the admin, and who else looks at this machine. Each keeps two
+ * samples, of 40 bytes for each process. */
+#define CALLERS_MAX 16
 /* How many of the busiest, and of the largest, are told. */
 #define TOP_MAX 5
 
