@@ -42,6 +42,7 @@ struct quota_charge {
         size_t n;
 };
 
+/* How often more was refused than is logged is told from event; NULL: nowhere. 0 or a negative errno. */
 int quota_new(struct quota **ret, sd_event *event,
                 const struct quota_limit limits[static _QUOTA_RESOURCE_MAX]);
 /* Accounts that are still referred to last on. */

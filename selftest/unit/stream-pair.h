@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Two byte streams, one the other's peer, on one loop: what test-bytestream.c and test-tls.c play with. And
+ * Two byte streams, one the other's peer, on one loop: what test-bytestream.c and test-tls*.c play with. And
  * certificates, which are there for every test of who includes this.
  */
 
