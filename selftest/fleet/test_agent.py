@@ -346,6 +346,8 @@ def test_who_is_cut_off_again_and_again_is_told_of_so_often(agent, wire):
     names = ['demo-vast-1.service', 'demo-vast-2.service']
     for name in names:  # the first alone is as much as may wait
         agent.add_unit(name, f'[Unit]\nDescription={"vast " * 110_000}\n[Service]\nExecStart=sleep infinity\n')
+        with agent.watch(name) as watch:
+            watch.next()  # known by now: both come at once
     request, cursor = agent.pb.msg('systemd.WatchUnitsRequest')(UnitNames=names), agent.fleet.cursor(MACHINE, UNIT)
     other = wire.stub(MACHINE, 9000, 'systemd.UnitWatchService', source='app-vm')
     for watching in [agent.watching, *[other] * 310]:
