@@ -433,18 +433,17 @@ static void replace_tls(struct manager *manager, struct tls_context *tls) {
         registration_set_tls(manager->registration, tls);
 }
 
-/* Another admin: register there. */
+/* Another admin: register there. Without memory for that, all else is reloaded. */
 static int replace_registration(struct manager *manager) {
         struct registration *new;
         int r;
 
         /* It is through this one, now, that everybody's calls come. */
         r = rpc_server_trust(manager->server, manager->config.admin.name);
+        if (r >= 0)
+                r = registration_new(&new, manager);
         if (r < 0)
-                return r;
-        r = registration_new(&new, manager);
-        if (r < 0)
-                return r;
+                return log_error_errno(r, "Cannot turn to another admin");
         registration_free(manager->registration);
         manager->registration = new;
         bus_object_admin_changed(manager->bus_object);
