@@ -16,8 +16,8 @@
 #define REGISTRY_AGENTS_MAX 512
 /* One hostile agent must not take all of the room. */
 #define REGISTRY_UNITS_MAX 2048
-/* All of it is to fit into one answer, of 4 MiB: an entry does into 512 bytes, and one whose name is too long
- * for that is charged twice. */
+/* All of it is to fit into one answer, of 4 MiB: an entry does into 512 bytes, and one whose name is too
+ * long for that is charged twice. */
 #define REGISTRY_ENTRIES_MAX 8000
 #define REGISTRY_ENTRY_BYTES 512
 /* systemd's UNIT_NAME_MAX. */
