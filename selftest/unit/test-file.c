@@ -3,6 +3,7 @@
 #include "file.h"
 
 #include "text.h"
+#include "valgrind.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -81,6 +82,7 @@ Test(file, what_cannot_be_written_leaves_the_old_one) {
         _cleanup_(scratch_remove) struct scratch scratch;
         const struct rlimit small = { .rlim_cur = 8, .rlim_max = RLIM_INFINITY };
 
+        skip_under_valgrind("sets no limits");
         scratch_make(&scratch);
         cr_assert_eq(file_write_atomic(scratch.fd, "settings", "old", 3, 0600), 0);
         cr_assert_eq(setrlimit(RLIMIT_FSIZE, &small), 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Connections: made, lost, made again, drained, refused. */
 #include "rpc-pair.h"
+#include "valgrind.h"
 
 #include "channel-internal.h"
 
@@ -483,6 +484,7 @@ Test(channel, a_server_without_descriptors_comes_back) {
         int status;
         pid_t pid;
 
+        skip_under_valgrind("sets no limits");
         pid = fork();
         cr_assert_geq(pid, 0);
         if (pid == 0)
