@@ -16,6 +16,12 @@
 #define CALL_TIMEOUT_USEC (30 * USEC_PER_SEC)
 
 /*
+ * Between two readings of a unit that several look at, at once: systemd takes about a millisecond for one,
+ * and is there for others, too.
+ */
+#define LOOK_PAUSE_USEC (5 * USEC_PER_MSEC)
+
+/*
  * One operation, its steps in the order of the functions below: call the manager; for a job, wait until it
  * is removed; read the state; tell. done() is called from the loop only, never from inside of
  * units_operate().
@@ -41,6 +47,7 @@ struct unit_operation {
         /* Of UNIT_STATUS: whose reading brings the state, often its own; NULL while it waits for one to
          * begin. */
         struct unit_operation *reads;
+        sd_event_source *pause; /* of who reads next, for all that wait */
 
         int error;
         char *message;
@@ -81,9 +88,17 @@ static void look(struct unit_operation *operation) {
         struct unit_operation *other;
 
         LIST_FOREACH(other, &operation->units->operations, link)
-                if (other->reads && looks_at(other, operation->properties.name))
+                if (other != operation && looks_at(other, operation->properties.name))
                         return;
         begin_look(operation);
+}
+
+static int on_pause_over(_unused_ sd_event_source *source, _unused_ uint64_t usec, void *userdata) {
+        struct unit_operation *operation = userdata;
+
+        operation->pause = sd_event_source_unref(operation->pause);
+        begin_look(operation);
+        return 0;
 }
 
 /* Of an operation that is in no list any more. Who has been waiting, or has shared a reading that is given
@@ -91,14 +106,18 @@ static void look(struct unit_operation *operation) {
 static void end_look(struct unit_operation *operation) {
         struct unit_operation *other, *next = NULL;
 
-        if (operation->reads != operation)
+        if (operation->reads != operation && !operation->pause)
                 return;
+        operation->pause = sd_event_source_disable_unref(operation->pause);
         LIST_FOREACH(other, &operation->units->operations, link)
                 if (looks_at(other, operation->properties.name)) {
                         other->reads = NULL;
                         next = next ?: other;
                 }
-        if (next)
+        if (next &&
+                        sd_event_add_time_relative(bus_event(operation->units->bus), &next->pause,
+                                        CLOCK_MONOTONIC, LOOK_PAUSE_USEC, USEC_PER_MSEC, on_pause_over,
+                                        next) < 0)
                 begin_look(next);
 }
 
@@ -592,6 +611,7 @@ void unit_operations_fail(struct units *units) {
                 unwatch_jobs(operation);
                 operation->call = sd_bus_slot_unref(operation->call);
                 unit_reader_clear(&operation->reader);
+                operation->pause = sd_event_source_disable_unref(operation->pause);
                 fail_later(operation, -ENOTCONN, "The connection to systemd was lost");
         }
 }

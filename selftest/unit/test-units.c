@@ -403,12 +403,25 @@ Test(units, who_looks_at_the_same_shares_a_reading) {
         cr_assert_eq(world.readings, 2);
 }
 
+Test(units, who_looks_soon_after_others_shares_their_next_reading) {
+        struct look looks[4] = {};
+
+        look_while_another_is_answered(looks, 2);
+        run_until(&looks[0].done);
+        begin_looks(looks + 2, 2);
+        for (size_t i = 1; i < ELEMENTSOF(looks); i++) {
+                run_until(&looks[i].done);
+                cr_assert_str_eq(looks[i].active_state, "active");
+        }
+        cr_assert_eq(world.readings, 2);
+}
+
 Test(units, a_shared_reading_is_not_lost_with_who_began_it) {
         struct look looks[4] = {};
 
         look_while_another_is_answered(looks, ELEMENTSOF(looks));
         unit_operation_cancel(looks[0].operation);
-        unit_operation_cancel(looks[1].operation);
+        unit_operation_cancel(looks[1].operation); /* it would have read next */
         unit_operation_cancel(looks[3].operation);
         run_until(&looks[2].done);
         cr_assert_str_eq(looks[2].active_state, "active");
