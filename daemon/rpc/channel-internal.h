@@ -23,8 +23,7 @@ struct rpc_channel {
 
         enum rpc_channel_state state;
         char *reason;
-        uint64_t backoff_usec;  /* of the next failure */
-        uint64_t backoff_first; /* of the first failure after a connection */
+        uint64_t backoff_usec; /* of the next failure */
         sd_event_source *retry_source;
         struct list connections;
         struct channel_connection *current; /* connecting or ready; NULL while failed */

@@ -23,7 +23,6 @@ struct channel_connection {
         struct rpc_channel *channel;
         struct list link;
         struct http2 *http2;
-        uint64_t ready_usec; /* since when it stands; 0: not yet */
 };
 
 static struct channel_connection *connection_free(struct channel_connection *connection) {
@@ -75,20 +74,6 @@ static void connect_later(struct rpc_channel *channel) {
         (void) sd_event_source_set_enabled(channel->retry_source, SD_EVENT_ONESHOT);
 }
 
-/*
- * gRPC's "Connection Backoff Protocol" begins anew at the server's SETTINGS. A server that accepts us, and
- * closes each time, would be connected to without end: here a connection has to stand for as long as is
- * waited at most, or the next wait after it is twice as long.
- */
-static void choose_backoff(struct rpc_channel *channel, const struct channel_connection *connection) {
-        if (connection->ready_usec == 0)
-                return;
-        if (now_usec(CLOCK_MONOTONIC) - connection->ready_usec >= channel->backoff_max_usec)
-                channel->backoff_first = channel->backoff_min_usec;
-        channel->backoff_usec = channel->backoff_first;
-        channel->backoff_first = MIN(channel->backoff_first * 2, channel->backoff_max_usec);
-}
-
 /* ---- the connection ---- */
 
 /* The calls that wait for a connection hear of it at the next turn of the loop, unless they wait on. */
@@ -112,7 +97,7 @@ static void on_ready(struct http2 *http2 _unused_, void *userdata) {
         struct rpc_channel *channel = channel_ref(connection->channel);
         struct rpc_client_call *call;
 
-        connection->ready_usec = now_usec(CLOCK_MONOTONIC);
+        channel->backoff_usec = channel->backoff_min_usec;
         set_reason(channel, "");
         set_state(channel, RPC_CHANNEL_READY);
         while (channel->current == connection &&
@@ -128,7 +113,6 @@ static void on_goaway(struct http2 *http2, void *userdata) {
         if (channel->current != connection)
                 return;
         channel->current = NULL;
-        choose_backoff(channel, connection);
         /* Ends by itself when its last call has. */
         http2_drain(http2);
         set_reason(channel, "the server is going away");
@@ -141,10 +125,8 @@ static void on_closed(struct http2 *http2 _unused_, int error _unused_, const ch
         bool current = channel->current == connection;
 
         /* The reason may be the connection's. */
-        if (current) {
+        if (current)
                 set_reason(channel, reason);
-                choose_backoff(channel, connection);
-        }
         connection_free(connection);
         if (current && !channel->freed)
                 connection_lost(channel);
@@ -249,7 +231,7 @@ int rpc_channel_new(struct rpc_channel **ret, sd_event *event, const struct rpc_
         list_init(&channel->waiting);
         list_init(&channel->running);
         list_init(&channel->deferred);
-        channel->backoff_usec = channel->backoff_first = channel->backoff_min_usec;
+        channel->backoff_usec = channel->backoff_min_usec;
         channel->authority = make_authority(config);
         r = !channel->authority || (config->server_name && !channel->server_name) ? -ENOMEM : 0;
         if (r >= 0)

@@ -28,9 +28,8 @@ struct rpc_channel_config {
         struct tls_context *tls; /* NULL: in clear; the channel takes a reference */
         const char *server_name; /* SNI and expected DNS name, and :authority; copied */
         /* zero takes the default */
-        uint64_t connect_timeout_usec; /* one attempt, handshake included: 5 s */
-        /* 250 ms doubling to 30 s, each ± 20 %; from 250 ms again after a connection that stood so long. */
-        uint64_t backoff_min_usec, backoff_max_usec;
+        uint64_t connect_timeout_usec;                   /* one attempt, handshake included: 5 s */
+        uint64_t backoff_min_usec, backoff_max_usec;     /* 250 ms doubling to 30 s, each ± 20 % */
         uint64_t keepalive_usec, keepalive_timeout_usec; /* PING after silence; as in server.h */
         size_t message_bytes;                            /* largest message: 4 MiB */
         bool once; /* do not connect again by itself: calls fail with the reason */

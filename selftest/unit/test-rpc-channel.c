@@ -3,8 +3,6 @@
 #include "rpc-pair.h"
 #include "valgrind.h"
 
-#include "channel-internal.h"
-
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -194,58 +192,6 @@ Test(channel, backs_off) {
                 now = now_usec(CLOCK_MONOTONIC);
                 cr_assert_geq(now - last, (least_msec[i] - 2) * USEC_PER_MSEC, "attempt %zu", i);
         }
-        pair_end(&pair);
-}
-
-/* The server breaks the connection, and is there again at once. Until the channel knows. */
-static void break_off(struct pair *pair) {
-        PAIR_UNTIL(pair, rpc_channel_get_state(pair->channel) == RPC_CHANNEL_READY);
-        pair->server = rpc_server_free(pair->server);
-        pair_serve(pair, NULL);
-        PAIR_UNTIL(pair, rpc_channel_get_state(pair->channel) == RPC_CHANNEL_FAILED);
-}
-
-Test(channel, backs_off_from_who_always_breaks_off) {
-        static const unsigned least_msec[] = { 16, 32, 64, 128, 128 };
-        struct pair pair;
-
-        pair_begin(&pair);
-        pair_serve(&pair, NULL);
-        pair_channel(&pair,
-                        (struct rpc_channel_config){ .backoff_min_usec = 20 * USEC_PER_MSEC,
-                                        .backoff_max_usec = 160 * USEC_PER_MSEC });
-        rpc_channel_connect(pair.channel);
-        for (size_t i = 0; i < ELEMENTSOF(least_msec); i++) {
-                uint64_t lost, again;
-
-                break_off(&pair);
-                lost = now_usec(CLOCK_MONOTONIC);
-                PAIR_UNTIL(&pair, rpc_channel_get_state(pair.channel) != RPC_CHANNEL_FAILED);
-                again = now_usec(CLOCK_MONOTONIC);
-                cr_assert_geq(again - lost, (least_msec[i] - 2) * USEC_PER_MSEC, "connection %zu", i);
-        }
-        pair_end(&pair);
-}
-
-Test(channel, backs_off_anew_from_who_does_so_seldom) {
-        uint64_t ready;
-        struct pair pair;
-
-        pair_begin(&pair);
-        pair_serve(&pair, NULL);
-        pair_channel(&pair,
-                        (struct rpc_channel_config){ .backoff_min_usec = 20 * USEC_PER_MSEC,
-                                        .backoff_max_usec = 160 * USEC_PER_MSEC });
-        rpc_channel_connect(pair.channel);
-        for (size_t i = 0; i < 3; i++)
-                break_off(&pair);
-        PAIR_UNTIL(&pair, rpc_channel_get_state(pair.channel) == RPC_CHANNEL_READY);
-        ready = now_usec(CLOCK_MONOTONIC);
-        while (now_usec(CLOCK_MONOTONIC) - ready < pair.channel->backoff_max_usec)
-                pair_settle(&pair);
-        break_off(&pair);
-        /* Of the failure after this one. */
-        cr_assert_eq(pair.channel->backoff_usec, 2 * pair.channel->backoff_min_usec);
         pair_end(&pair);
 }
 
