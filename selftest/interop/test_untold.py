@@ -50,9 +50,10 @@ def test_a_flood_that_stops_is_told_of_when_its_minute_is_over(admin, certificat
 def test_that_of_agents_is_passed_on_under_their_names(admin, certificates):  # noqa: F811
     teller = Teller()
     with registered(admin, certificates, "app-vm", AccessService=teller):
-        watch, denials = Decisions(admin, Refusals=True, Permits=True), Decisions(admin)
-        for some in (watch, denials):
-            assert {some.source()[0], some.source()[0]} == {"admin-vm", "app-vm"}
+        watch = Decisions(admin, Refusals=True, Permits=True)
+        assert {watch.source()[0], watch.source()[0]} == {"admin-vm", "app-vm"}
+        denials = Decisions(admin)  # which is permitted, and so an item of watch's
+        assert {denials.source()[0], denials.source()[0]} == {"admin-vm", "app-vm"}
         for kind in ("PERMITS", "REFUSALS", "DECISIONS"):
             teller.leave_untold(kind, Peer="net-vm", Count=7)
         teller.leave_untold("DECISIONS", Count=8)
